@@ -1,0 +1,212 @@
+# kvscope: build, test and install. `make help` lists the targets.
+#
+#   make [V=1] [CC=clang] [CFLAGS=...]   build/kvscope and build/libkvscope.so
+#   make demo                            a wrapped session, its trace and its report
+#   make test                            everything that can be checked without a network
+
+CC ?= gcc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+CFLAGS ?= -O2 -g
+LDFLAGS ?=
+PREFIX ?= /usr/local
+DESTDIR ?=
+B ?= build
+
+WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wconversion \
+	-Wno-sign-conversion -Wvla -Wwrite-strings -Wundef -Wcast-qual -Wformat=2 -Werror
+COMMON := -std=c11 -D_GNU_SOURCE -MMD -MP -Iinclude -isystem /usr/share/include $(WARNINGS)
+ANALYZER_FLAGS := $(COMMON) -Ianalyzer -include base/banned.h \
+	-DKVS_LIBDIR='"$(PREFIX)/lib/kvscope"'
+# Guests link libc only, hide everything but the hooks and bind at load time (nothing left to resolve inside a hook).
+SHIM_FLAGS := $(COMMON) -Ishim -I$(B)/shim -fPIC -fvisibility=hidden -fexceptions -ftls-model=initial-exec \
+	-fno-builtin -U_FORTIFY_SOURCE
+SHIM_LDFLAGS := -shared -Wl,-z,defs -Wl,-z,now -Wl,-z,relro -Wl,-z,nodelete -Wl,--as-needed
+LIBS := -lcurl -lcjson -lcrypto -lz -lbrotlidec -lzstd -lm
+TEST_LIBS := -lcmocka -lbrotlienc $(LIBS)
+
+PACKAGES := gcc libc6-dev make libcurl4-openssl-dev libcjson-dev uthash-dev node-llhttp libssl-dev zlib1g-dev \
+	libbrotli-dev libzstd-dev
+TEST_PACKAGES := libcmocka-dev curl jq python3 python3-jsonschema iproute2 util-linux git clang valgrind
+
+ifneq ($(V),1)
+Q := @
+say = @printf '  %-5s %s\n' '$(1)' '$(2)'
+endif
+
+.PHONY: all deps test-deps demo test check unit e2e asan bench fuzz lint fmt install uninstall clean help FORCE
+.DELETE_ON_ERROR:
+
+all: $(B)/kvscope $(B)/libkvscope.so
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
+
+# ---------------------------------------------------------------- flags: a change of them rebuilds
+
+$(B)/flags: FORCE
+	@mkdir -p $(B)
+	@echo '$(CC) $(CFLAGS) $(LDFLAGS) $(PREFIX)' | cmp -s - $@ || echo '$(CC) $(CFLAGS) $(LDFLAGS) $(PREFIX)' > $@
+
+# ---------------------------------------------------------------- the analyzer: everything but main in one archive
+
+ANALYZER_SRC := $(wildcard analyzer/*.c analyzer/*/*.c)
+ANALYZER_OBJ := $(ANALYZER_SRC:%.c=$(B)/%.o)
+ANALYZER_LIB_OBJ := $(filter-out $(B)/analyzer/main.o,$(ANALYZER_OBJ))
+LLHTTP_OBJ := $(addprefix $(B)/llhttp/,api.o http.o llhttp.o)
+
+$(B)/analyzer/%.o: analyzer/%.c $(B)/flags
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(ANALYZER_FLAGS) -c -o $@ $<
+
+# Debian ships llhttp as C sources; its own warnings are not ours.
+$(B)/llhttp/%.o: /usr/share/llhttp/%.c $(B)/flags
+	$(call say,CC,$(notdir $<))
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) -w -I/usr/share/include -I/usr/share/include/llhttp -c -o $@ $<
+
+$(B)/libanalyzer.a: $(ANALYZER_LIB_OBJ) $(LLHTTP_OBJ)
+	$(call say,AR,$@)
+	@rm -f $@
+	$(Q)ar rcs $@ $^
+
+$(B)/kvscope: $(B)/analyzer/main.o $(B)/libanalyzer.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+# ---------------------------------------------------------------- the shim
+
+include shim/shim.mk
+
+# ---------------------------------------------------------------- tests
+
+UNIT_SRC := $(wildcard tests/unit/test_*.c)
+UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(B)/tests/unit/%)
+HOST_SRC := $(wildcard tests/host/*.c)
+HOST_BIN := $(HOST_SRC:tests/host/%.c=$(B)/tests/host/%)
+
+$(B)/tests/unit/%: tests/unit/%.c $(B)/libanalyzer.a $(SHIM_TEST_LIB) $(B)/flags
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(COMMON) -Ianalyzer -Ishim -I$(B)/shim -Itests $(LDFLAGS) -o $@ $< $(SHIM_TEST_LIB) $(B)/libanalyzer.a \
+		$(TEST_LIBS) -lpthread
+
+# Host programs stand for other people's programs: fortified, no flags of ours.
+$(B)/tests/host/%: tests/host/%.c $(B)/flags
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -O2 -g -D_FORTIFY_SOURCE=2 -D_GNU_SOURCE -std=gnu11 -Wall -Wextra -MMD -MP -o $@ $< -lpthread
+
+unit: $(UNIT_BIN) ## the unit tests alone
+	$(Q)tests/run $(UNIT_BIN)
+
+E2E := $(sort $(wildcard tests/e2e/t*.sh tests/e2e/t*.py))
+
+e2e: all $(HOST_BIN) agent ## the tests of the whole program alone
+	$(Q)B=$(abspath $(B)) tests/run $(E2E)
+
+check: lint asan ## what a change must pass besides the tests
+
+test: test-deps ## everything, installing what is missing; last line: N passed, N failed
+	$(Q)$(MAKE) --no-print-directory all agent test-programs
+	$(Q)B=$(abspath $(B)) tests/run $(UNIT_BIN) $(E2E)
+
+.PHONY: test-programs agent
+test-programs: $(UNIT_BIN) $(HOST_BIN)
+
+asan: ## the unit tests under ASan and UBSan
+	$(Q)$(MAKE) --no-print-directory B=$(B)/asan \
+		CFLAGS='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer' unit
+
+FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
+FUZZ_BIN := $(FUZZ_SRC:tests/fuzz/%.c=$(B)/fuzz/%)
+T ?= 30
+fuzz: ## fuzz each parser for T seconds (clang)
+	$(Q)$(MAKE) --no-print-directory B=$(B)/fuzzing CC=clang \
+		CFLAGS='-O1 -g -fsanitize=fuzzer-no-link,address,undefined' fuzz-programs
+	$(Q)tests/fuzz/run $(B)/fuzzing $(T)
+
+.PHONY: fuzz-programs
+fuzz-programs: $(FUZZ_SRC:tests/fuzz/%.c=$(B)/tests/fuzz/%)
+$(B)/tests/fuzz/%: tests/fuzz/%.c $(B)/libanalyzer.a $(B)/flags
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer $(COMMON) -Wno-missing-prototypes -Ianalyzer -Itests -o $@ $< $(B)/libanalyzer.a $(LIBS)
+
+BENCH := $(sort $(wildcard tests/bench/*.sh))
+bench: all $(HOST_BIN) agent ## print the figures (ratios) of tests/bench
+	$(Q)for b in $(BENCH); do B=$(abspath $(B)) $$b || exit 1; done
+
+# ---------------------------------------------------------------- examples and demo
+
+agent: $(B)/examples/agent
+$(B)/examples/agent: $(wildcard examples/agent/*.c examples/agent/*.h) $(B)/flags
+	$(call say,CC,examples/agent)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -std=c11 -D_GNU_SOURCE $(WARNINGS) -o $@ $(wildcard examples/agent/*.c) -lcurl -lcjson
+
+demo: deps ## a wrapped session, its trace and its report (CLAUDE=1: with the real client)
+	$(Q)$(MAKE) --no-print-directory all agent
+	$(Q)B=$(abspath $(B)) CLAUDE=$(CLAUDE) examples/demo.sh
+
+# ---------------------------------------------------------------- packages
+
+define install_packages
+	@missing=; for p in $(1); do \
+		dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; done; \
+	[ -z "$$missing" ] && exit 0; \
+	command -v apt-get >/dev/null || { echo "kvscope: please install:$$missing" >&2; exit 1; }; \
+	sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	echo "installing:$$missing"; \
+	DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq $$missing >/dev/null 2>&1 || { \
+		$$sudo apt-get update -qq >/dev/null 2>&1; \
+		for p in $$missing; do DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq $$p >/dev/null 2>&1 || \
+			{ echo "kvscope: cannot install the Debian package $$p" >&2; exit 1; }; done; }
+endef
+
+deps: ## install the Debian packages that are missing
+	$(call install_packages,$(PACKAGES))
+
+test-deps: deps
+	$(call install_packages,$(TEST_PACKAGES))
+
+# ---------------------------------------------------------------- install
+
+$(B)/kvscope.1: $(B)/kvscope
+	$(Q)$(B)/kvscope help --man > $@
+$(B)/kvscope.bash: $(B)/kvscope
+	$(Q)$(B)/kvscope help --bash-completion > $@
+
+install: all $(B)/kvscope.1 $(B)/kvscope.bash ## install below PREFIX (DESTDIR honoured)
+	install -D -m 755 $(B)/kvscope $(DESTDIR)$(PREFIX)/bin/kvscope
+	install -D -m 755 $(B)/libkvscope.so $(DESTDIR)$(PREFIX)/lib/kvscope/libkvscope.so
+	install -D -m 644 $(B)/kvscope.1 $(DESTDIR)$(PREFIX)/share/man/man1/kvscope.1
+	install -D -m 644 $(B)/kvscope.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/kvscope
+
+uninstall: ## remove what install put there
+	rm -f $(DESTDIR)$(PREFIX)/bin/kvscope $(DESTDIR)$(PREFIX)/lib/kvscope/libkvscope.so \
+		$(DESTDIR)$(PREFIX)/share/man/man1/kvscope.1 $(DESTDIR)$(PREFIX)/share/bash-completion/completions/kvscope
+	-rmdir $(DESTDIR)$(PREFIX)/lib/kvscope 2>/dev/null
+
+# ---------------------------------------------------------------- lint
+
+C_FILES := $(wildcard analyzer/*.[ch] analyzer/*/*.[ch] include/*/*.h shim/*.[ch] tests/*.h tests/*/*.[ch] examples/*/*.[ch])
+
+fmt: ## format the C files
+	clang-format -i $(C_FILES)
+
+lint: ## formatting, headers that stand alone, shell scripts, static analysis
+	clang-format --dry-run --Werror $(C_FILES)
+	@for h in $(wildcard analyzer/*.h analyzer/*/*.h include/*/*.h); do \
+		printf '#include "%s"\n' $${h#analyzer/} | sed 's#"include/#"#' | \
+		$(CC) $(COMMON) -Ianalyzer -fsyntax-only -x c - -MF /dev/null || { echo "$$h does not stand alone"; exit 1; }; done
+	cppcheck --quiet --error-exitcode=1 --inline-suppr --enable=warning,portability --std=c11 -Iinclude -Ianalyzer \
+		--suppress=missingInclude --suppress=unknownMacro analyzer
+	shellcheck -x $(wildcard tests/run tests/*/*.sh tests/fuzz/run examples/*.sh examples/*/*.sh .ci/run)
+
+clean: ## remove what was built
+	rm -rf $(B)
+
+-include $(ANALYZER_OBJ:.o=.d) $(UNIT_BIN:=.d) $(HOST_BIN:=.d)

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+#include "exchange.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <strings.h>
+
+void exchange_init(struct exchange *x, size_t request_body_max, size_t response_body_max)
+{
+	*x = (struct exchange){
+		.capture_mode = "preload",
+		.max_tokens = EXCHANGE_ABSENT,
+		.request.body_exact = true,
+		.response = {.body_exact = true,
+			     .usage = USAGE_NONE,
+			     .usage_start = USAGE_NONE,
+			     .usage_end = USAGE_NONE,
+			     .timings = {NAN, NAN, EXCHANGE_ABSENT, EXCHANGE_ABSENT, EXCHANGE_ABSENT}},
+	};
+	prompt_init(&x->prompt);
+	buf_init(&x->request.body, request_body_max);
+	buf_init(&x->response.body, response_body_max);
+}
+
+static void headers_free(struct exchange_header *headers, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		free(headers[i].name);
+		free(headers[i].value);
+	}
+	free(headers);
+}
+
+void exchange_release(struct exchange *x)
+{
+	char *owned[] = {
+		x->peer,
+		x->session,
+		x->agent,
+		x->model,
+		x->request.method,
+		x->request.path,
+		x->request.query,
+		x->request.content_encoding,
+		x->request.error,
+		x->response.content_type,
+		x->response.content_encoding,
+		x->response.error,
+		x->response.id,
+		x->response.model,
+		x->response.stop_reason,
+		x->response.engine,
+	};
+	for (size_t i = 0; i < sizeof(owned) / sizeof(*owned); i++)
+		free(owned[i]);
+	headers_free(x->request.headers, x->request.nheaders);
+	headers_free(x->response.headers, x->response.nheaders);
+	free(x->response.arrivals);
+	prompt_release(&x->prompt);
+	buf_release(&x->request.body);
+	buf_release(&x->response.body);
+	exchange_init(x, x->request.body.max, x->response.body.max);
+}
+
+const char *exchange_header_value(const struct exchange_header *headers, size_t n, const char *name)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcasecmp(headers[i].name, name) == 0)
+			return headers[i].value;
+	return NULL;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef TRACE_PLACE_H
+#define TRACE_PLACE_H
+
+/*
+ * Where traces live: $XDG_STATE_HOME/kvscope (~/.local/state/kvscope), 0700, one dated file per run.
+ */
+
+#include <stddef.h>
+
+/*
+ * The folder, made if missing. A folder that is a symlink, foreign-owned or open to others is refused. If it cannot be
+ * made or written to, a private folder below $TMPDIR or /tmp is used instead and *fallback set to why (one line, caller
+ * frees). Returns a path that the caller frees, or NULL with one line in error.
+ */
+char *trace_place_folder(char **fallback, char *error, size_t error_bytes);
+/* "FOLDER/20261123T223301Z-NAME-PID.jsonl" for the command's base name; caller frees. NULL: no memory. */
+char *trace_place_new(const char *folder, const char *command, unsigned long long realtime_ns, int pid);
+/*
+ * The newest trace in the folder that was made in cwd; if there is none, the newest of all, and *elsewhere is set.
+ * Caller frees; NULL with one line in error when there is none.
+ */
+char *trace_place_newest(const char *folder, const char *cwd, int *elsewhere, char *error, size_t error_bytes);
+/* Removes all but the newest `keep` default traces. */
+void trace_place_prune(const char *folder, size_t keep);
+
+#endif

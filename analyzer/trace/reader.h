@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef TRACE_READER_H
+#define TRACE_READER_H
+
+/*
+ * Reads a trace into memory: everything but the bodies, which stay in the file and are rebuilt on demand. Versions this
+ * build does not know are refused; unknown line types and fields are skipped. A file that ends inside a line, or holds
+ * one that cannot be read, is read up to the last good line, with a warning.
+ */
+
+#include "exchange.h"
+#include "trace/writer.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A content-addressed piece of request bodies, shared by all exchanges that sent it. */
+struct trace_part {
+	enum part_kind kind;
+	enum part_role role;
+	enum block_type block;
+	bool exact;     /* false: its bytes are missing or were cut */
+	uint64_t bytes; /* raw */
+	uint64_t normalised_bytes;
+	struct digest normalised; /* equal for parts that a model sees as equal */
+	uint64_t file_offset;     /* of its line */
+};
+
+/* One prompt part of one request, in wire order. */
+struct trace_prompt_part {
+	uint32_t part;    /* index in trace.parts */
+	uint32_t message; /* as in struct prompt_part */
+	uint32_t index;
+};
+
+struct trace_process {
+	int32_t pid, ppid;
+	char *exe;
+	uint64_t time_ns;
+	bool forked;
+};
+
+struct trace_opaque {
+	uint64_t connection;
+	int32_t pid;
+	char *peer, *kind, *server_name, *reason; /* NULL: unknown */
+	uint64_t sent_bytes, received_bytes, start_ns, end_ns, first_received_ns;
+};
+
+struct trace {
+	char *path;
+	int version;
+	uint8_t run_id[16];
+	uint64_t monotonic_ns, realtime_ns;
+	char **command; /* NULL-terminated */
+	char *cwd;
+	char *capture_mode;
+	enum content_mode content;
+
+	struct exchange *exchanges; /* in file order; bodies and prompt.parts empty, sizes and fingerprints set */
+	size_t nexchanges;
+	struct trace_part *parts;
+	size_t nparts;
+	struct trace_process *processes;
+	size_t nprocesses;
+	struct trace_opaque *opaque;
+	size_t nopaque;
+
+	struct ring_loss ring_loss; /* all 0 when there was no loss line */
+	struct pipeline_loss pipeline_loss;
+	uint64_t lines_lost;
+	bool has_footer;
+	struct trace_footer footer;
+	char *warning; /* NULL, or one line: the file was cut at byte N, … */
+
+	struct trace_index *index; /* private: where bodies lie, and a cache for rebuilding */
+};
+
+/* Returns 0, or -1 with one line "PATH: line N: what" in error. The caller releases *out in either case. */
+int trace_read(const char *path, struct trace *out, char *error, size_t error_bytes);
+void trace_release(struct trace *t);
+
+/*
+ * The prompt parts of an exchange, in wire order. *out belongs to the trace and is valid until the next call. Asking
+ * for the exchanges in file order costs time for what changed, any other order for the chain of deltas.
+ */
+int trace_prompt(struct trace *t, size_t exchange, const struct trace_prompt_part **out, size_t *n, char *error,
+		 size_t error_bytes);
+/* Appends the exact body. -1 with one line in error: not kept (--content none), cut, or its SHA-256 does not fit. */
+int trace_request_body(struct trace *t, size_t exchange, struct buf *out, char *error, size_t error_bytes);
+int trace_response_body(struct trace *t, size_t exchange, struct buf *out, char *error, size_t error_bytes);
+
+#endif

@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef KVSCOPE_VERSION_H
+#define KVSCOPE_VERSION_H
+
+#define KVSCOPE_VERSION "0.1.0"
+
+#endif
