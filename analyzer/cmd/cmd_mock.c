@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/command.h"
+#include "cli/msg.h"
+#include "mock/mock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SCRIPT_BYTES_MAX ((size_t)16 << 20)
+
+enum {
+	OPT_PORT,
+	OPT_PREFILL_RATE,
+	OPT_DECODE_RATE,
+	OPT_CACHE_TOKENS,
+	OPT_BLOCK,
+	OPT_NO_CACHE,
+	OPT_PARALLEL,
+	OPT_SCRIPT,
+	OPT_LOG,
+	OPT_MODEL,
+};
+
+static const struct option_spec options[] = {
+	[OPT_PORT] = {.name = "port", .letter = 'p', .arg = "N", .help = "port on 127.0.0.1 (default 0: any free one)"},
+	[OPT_PREFILL_RATE] = {.name = "prefill-rate",
+			      .arg = "RATE",
+			      .help = "prompt tokens per second (default 4000; 0: no time)"},
+	[OPT_DECODE_RATE] = {.name = "decode-rate",
+			     .arg = "RATE",
+			     .help = "output tokens per second (default 100; 0: no time)"},
+	[OPT_CACHE_TOKENS] = {.name = "cache-tokens",
+			      .arg = "N",
+			      .help = "capacity of the prefix cache (default 262144)"},
+	[OPT_BLOCK] = {.name = "block", .arg = "N", .help = "tokens per cache block (default 16)"},
+	[OPT_NO_CACHE] = {.name = "no-cache", .help = "prefill every prompt from its start"},
+	[OPT_PARALLEL] = {.name = "parallel",
+			  .arg = "N",
+			  .help = "requests computed at a time, others wait (default 1)"},
+	[OPT_SCRIPT] = {.name = "script", .arg = "FILE", .help = "what to answer (JSON, see docs/mock.md)"},
+	[OPT_LOG] = {.name = "log", .arg = "FILE", .help = "write one JSON line per request"},
+	[OPT_MODEL] = {.name = "model", .arg = "NAME", .help = "model named by /v1/models (default mock)"},
+	{0},
+};
+
+static const char *const examples[] = {
+	"kvscope mock --port 8090 --log mock.jsonl",
+	"kvscope mock --script examples/scripts/bash-loop.json --prefill-rate 2000",
+	NULL,
+};
+
+/* ---- SIGINT and SIGTERM end the loop: the handler writes to a pipe that the loop watches */
+
+static int stop_pipe[2] = {-1, -1};
+static struct loop *stop_loop;
+
+static void on_signal(int number)
+{
+	int error = errno;
+	char byte = (char)number;
+	(void)!write(stop_pipe[1], &byte, 1);
+	errno = error;
+}
+
+static void stop_ready(struct loop_fd *w, short revents)
+{
+	(void)w;
+	(void)revents;
+	loop_stop(stop_loop);
+}
+
+static int catch_signals(struct loop *l, struct loop_fd *watch)
+{
+	struct sigaction action = {.sa_handler = on_signal}, ignore = {.sa_handler = SIG_IGN};
+
+	if (pipe(stop_pipe) < 0)
+		return -1;
+	for (int i = 0; i < 2; i++)
+		if (fcntl(stop_pipe[i], F_SETFL, O_NONBLOCK) < 0 || fcntl(stop_pipe[i], F_SETFD, FD_CLOEXEC) < 0)
+			return -1;
+	stop_loop = l;
+	*watch = (struct loop_fd){.fd = stop_pipe[0], .ready = stop_ready};
+	if (loop_watch(l, watch, POLLIN) < 0 || sigaction(SIGINT, &action, NULL) < 0 ||
+	    sigaction(SIGTERM, &action, NULL) < 0 || sigaction(SIGPIPE, &ignore, NULL) < 0)
+		return -1;
+	return 0;
+}
+
+static void release_signals(void)
+{
+	for (int i = 0; i < 2; i++)
+		if (stop_pipe[i] >= 0)
+			close(stop_pipe[i]);
+}
+
+/* ---- the command */
+
+static int read_script(struct script *script, const char *path)
+{
+	struct buf text;
+	char why[320];
+	int status = -1;
+
+	if (!path)
+		return script_init(script);
+	buf_init(&text, SCRIPT_BYTES_MAX);
+	FILE *f = fopen(path, "r");
+	if (!f) {
+		msg_error("%s: %s", path, strerror(errno));
+		goto out;
+	}
+	for (;;) {
+		char *to = buf_reserve(&text, 65536);
+		if (!to) {
+			msg_error("%s: longer than %zu bytes", path, SCRIPT_BYTES_MAX);
+			goto out;
+		}
+		size_t n = fread(to, 1, 65536, f);
+		text.n += n;
+		if (n == 0)
+			break;
+	}
+	if (ferror(f)) {
+		msg_error("%s: %s", path, strerror(errno));
+		goto out;
+	}
+	if (script_parse(script, buf_str(&text), why, sizeof(why)) < 0) {
+		msg_error("%s: %s", path, why);
+		goto out;
+	}
+	status = 0;
+out:
+	if (f)
+		fclose(f);
+	buf_release(&text);
+	return status;
+}
+
+static int read_options(const struct command_line *cl, struct mock_options *o)
+{
+	uint64_t port = 0, cache_tokens = 262144, block = 16, parallel = 1;
+
+	*o = (struct mock_options){.prefill_rate = 4000, .decode_rate = 100, .model = "mock"};
+	if (option_uint(cl, OPT_PORT, 0, 65535, &port) < 0 ||
+	    option_double(cl, OPT_PREFILL_RATE, 0, 1e9, &o->prefill_rate) < 0 ||
+	    option_double(cl, OPT_DECODE_RATE, 0, 1e9, &o->decode_rate) < 0 ||
+	    option_uint(cl, OPT_CACHE_TOKENS, 1, 1000000000, &cache_tokens) < 0 ||
+	    option_uint(cl, OPT_BLOCK, 1, 4096, &block) < 0 || option_uint(cl, OPT_PARALLEL, 1, 1000, &parallel) < 0)
+		return -1;
+	if (cl->nargs > 0) {
+		msg_error("mock: takes no argument, but got \"%s\"", cl->args[0]);
+		return -1;
+	}
+	o->port = (uint16_t)port;
+	o->cache_tokens = option_given(cl, OPT_NO_CACHE) ? 0 : (size_t)cache_tokens;
+	o->block_tokens = (size_t)block;
+	o->parallel = (unsigned)parallel;
+	if (option_given(cl, OPT_MODEL))
+		o->model = option_value(cl, OPT_MODEL);
+	return 0;
+}
+
+static int serve(const struct mock_options *o, struct script *script, FILE *log, const char *log_path)
+{
+	struct loop loop;
+	struct loop_fd stop_watch;
+	struct mock mock;
+	int status = EXIT_TROUBLE;
+
+	loop_init(&loop);
+	if (catch_signals(&loop, &stop_watch) < 0) {
+		msg_error("mock: %s", strerror(errno));
+		goto out;
+	}
+	if (mock_open(&mock, &loop, o, script, log) < 0) {
+		msg_error("mock: cannot listen on 127.0.0.1:%u: %s", o->port, strerror(errno));
+		goto out;
+	}
+	printf("listening on http://127.0.0.1:%u\n", mock.server.port);
+	status = finish_stdout(EXIT_OK);
+	if (status == EXIT_OK && loop_run(&loop) < 0) {
+		msg_error("mock: poll: %s", strerror(errno));
+		status = EXIT_TROUBLE;
+	}
+	mock_release(&mock);
+	if (mock.log_errno) {
+		msg_error("%s: %s", log_path, strerror(mock.log_errno));
+		status = EXIT_TROUBLE;
+	}
+out:
+	release_signals();
+	loop_release(&loop);
+	return status;
+}
+
+static int run_mock(const struct command_line *cl)
+{
+	struct mock_options o;
+	struct script script = {0};
+	FILE *log = NULL;
+	const char *log_path = option_value(cl, OPT_LOG);
+	int status = EXIT_TROUBLE;
+
+	if (read_options(cl, &o) < 0 || read_script(&script, option_value(cl, OPT_SCRIPT)) < 0)
+		goto out;
+	if (log_path) {
+		log = fopen(log_path, "we");
+		if (!log) {
+			msg_error("%s: %s", log_path, strerror(errno));
+			goto out;
+		}
+	}
+	status = serve(&o, &script, log, log_path);
+out:
+	if (log)
+		fclose(log);
+	script_release(&script);
+	return status;
+}
+
+const struct command cmd_mock = {
+	.name = "mock",
+	.summary = "Serve scripted answers from a KV-cached backend on loopback",
+	.synopsis = "[OPTIONS]",
+	.description =
+		"Stands in for an inference server: Anthropic Messages and OpenAI Chat Completions on 127.0.0.1, with "
+		"a\n"
+		"prefix cache that decides what is cached and a prefill and decode that take their time. No model is\n"
+		"involved: answers come from a script, without one every request gets a short text.\n"
+		"\n"
+		"Prints \"listening on http://127.0.0.1:PORT\" when it is ready and runs until SIGINT or SIGTERM.",
+	.examples = examples,
+	.options = options,
+	.group = COMMAND_WORKSHOP,
+	.run = run_mock,
+};

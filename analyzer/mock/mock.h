@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef MOCK_MOCK_H
+#define MOCK_MOCK_H
+
+/*
+ * The embedded KV-cached backend: Anthropic's and OpenAI's APIs over an engine that has a real prefix cache and takes
+ * real time, but says what a script wants. It shares no token, prefix or JSON-span code with the analyzer, or agreement
+ * between the two would prove nothing.
+ */
+
+#include "base/digest.h"
+#include "mock/engine.h"
+#include "mock/generation.h"
+#include "mock/request.h"
+#include "mock/script.h"
+#include "net/http_server.h"
+#include "net/loop.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+struct mock_options {
+	uint16_t port;
+	double prefill_rate, decode_rate; /* tokens/s, 0: no time */
+	size_t cache_tokens;              /* 0: no cache */
+	size_t block_tokens;
+	unsigned parallel;
+	const char *model; /* borrowed */
+};
+
+struct mock {
+	struct mock_options options;
+	struct loop *loop;
+	struct http_server server;
+	struct engine engine;
+	struct script *script; /* borrowed */
+	FILE *log;             /* borrowed; NULL: none */
+	int log_errno;         /* of the write that failed and stopped the loop; 0: none did */
+	uint64_t requests;     /* read so far: the next one's number */
+
+	/* Counters for /metrics. */
+	uint64_t answered, refused, aborted;
+	uint64_t output_tokens;
+};
+
+/* One request, from its last byte to its line in the log. */
+struct mock_call {
+	struct mock *mock;
+	struct http_call *call;
+	uint64_t n; /* from 1, in the order in which requests became complete */
+	enum mock_api api;
+	struct digest sha256; /* of the body without its content coding */
+	size_t body_bytes;
+	bool read; /* `request` is filled in */
+	struct mock_request request;
+	char matched[32]; /* what the script answered with; "": it was not asked */
+	struct generation generation;
+};
+
+/* Listens. Borrows all; returns 0, or -1 with errno. */
+int mock_open(struct mock *m, struct loop *l, const struct mock_options *options, struct script *script, FILE *log);
+/* Ends the requests under way, which are logged as aborted. */
+void mock_release(struct mock *m);
+
+/* The line of a finished request. c is NULL for one that the HTTP server refused. Returns 0, or -1 with errno. */
+int mock_log(FILE *log, struct http_call *call, const struct mock_call *c, bool aborted);
+/* The counters in Prometheus' text format. */
+void mock_metrics(const struct mock *m, struct buf *out);
+
+#endif

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef MOCK_REQUEST_H
+#define MOCK_REQUEST_H
+
+/*
+ * A request for an answer, read from the JSON of either API: what the script may look at, and the prompt as tokens.
+ *
+ * The prompt is rendered by a plain template (docs/mock.md): tools, then system, then the messages as they come, each
+ * introduced by a token for its role. cache_control, ids and other fields that are not shown to a model are left out.
+ */
+
+#include "base/buf.h"
+#include "mock/tokens.h"
+
+#include <cjson/cJSON.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum mock_api { MOCK_API_NONE, MOCK_ANTHROPIC_MESSAGES, MOCK_ANTHROPIC_COUNT_TOKENS, MOCK_OPENAI_CHAT };
+
+struct mock_request {
+	enum mock_api api;
+	const char *model; /* into json; NULL: not given */
+	bool stream;
+	bool include_usage; /* OpenAI's stream_options */
+	int64_t max_tokens; /* -1: not given */
+	size_t turn;        /* assistant messages so far */
+	struct mock_tokens prompt;
+	struct buf system;    /* text of all system and developer turns */
+	struct buf last_user; /* text of the last user message */
+	cJSON *json;          /* the whole request */
+};
+
+/*
+ * Reads a body. Returns 0; -1 with a sentence for the client in why (the request is then as after
+ * mock_request_release).
+ */
+int mock_request_read(struct mock_request *r, enum mock_api api, struct str body, char *why, size_t why_bytes);
+void mock_request_release(struct mock_request *r);
+/* True if the request offers any tool (name NULL), or this one. */
+bool mock_request_offers_tool(const struct mock_request *r, const char *name);
+
+#endif
