@@ -62,11 +62,12 @@ enum kvs_meta_state { KVS_META_FREE = 0, KVS_META_OPEN = 1, KVS_META_DONE = 2, K
 
 /* Why a record was not written. Counted in records; the bytes they stood for in dropped_bytes. */
 enum kvs_drop {
-	KVS_DROP_FULL,     /* the collector is behind, or gone */
-	KVS_DROP_NESTED,   /* a signal handler talked while its thread was inside a hook */
-	KVS_DROP_CONNS,    /* the process has no free connection entry left */
-	KVS_DROP_IDENTITY, /* the descriptor was no longer the recorded socket */
-	KVS_DROP_INTERNAL, /* anything else; the shim is a pass-through from then on */
+	KVS_DROP_FULL,      /* the collector is behind, or gone */
+	KVS_DROP_NESTED,    /* a signal handler talked while its thread was inside a hook */
+	KVS_DROP_CONNS,     /* the process has no free connection entry left */
+	KVS_DROP_IDENTITY,  /* the descriptor was no longer the recorded socket */
+	KVS_DROP_INTERNAL,  /* anything else; the shim is a pass-through from then on */
+	KVS_DROP_UNDECIDED, /* bytes came before the first ones sent were judged (by another thread) */
 	KVS_DROP_REASONS
 };
 

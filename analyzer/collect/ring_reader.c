@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: MIT */
+#include "collect/ring_reader.h"
+
+#include "base/clock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+/* How long a record may stay open before the reader goes on without it. */
+#define PATIENCE_NS (2 * NS_PER_S)
+/* So many open records can be passed at a time; behind the next one the reader waits. */
+#define PASSED_MAX 64
+
+#define RECORD_SLOTS_MAX (1 + KVS_RECORD_PAYLOAD_MAX / KVS_SLOT_BYTES)
+
+/*
+ *      tail                    next                 head
+ *       │ passed │ read │ read │ ... not read yet ... │
+ *
+ * Without open records next and tail are one. A record that stays open is passed: it keeps the tail where it is, what
+ * is behind it is read all the same, and it is delivered late if its writer finishes it after all.
+ */
+struct ring_reader {
+	struct kvs_ring_header *header;
+	_Atomic uint64_t *meta;
+	const uint8_t *data;
+	size_t file_bytes;
+	int fd; /* holds the lock that keeps a second reader out */
+	uint64_t slots;
+	unsigned slots_log2;
+	uint64_t tail;
+	uint64_t next;
+	uint64_t passed[PASSED_MAX]; /* positions, ascending */
+	size_t npassed;
+	uint64_t waiting_since_ns;   /* monotonic: the record at next was first found open; 0: it was not */
+	uint64_t waiting_since_boot; /* the same moment by the clock of process start times */
+	bool settle;
+	bool corrupt;
+	struct kvs_record record;
+	uint8_t payload[KVS_RECORD_PAYLOAD_MAX];
+};
+
+static uint64_t boot_ns(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_BOOTTIME, &t);
+	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
+static _Atomic uint64_t *word_at(const struct ring_reader *r, uint64_t position)
+{
+	return &r->meta[position & (r->slots - 1)];
+}
+
+static uint64_t lap_of(const struct ring_reader *r, uint64_t position)
+{
+	return position >> r->slots_log2 & ((UINT64_C(1) << KVS_META_LAP_BITS) - 1);
+}
+
+static bool valid_geometry(const struct kvs_ring_header *h, uint64_t file_bytes)
+{
+	uint64_t slots = h->slots;
+	return slots >= KVS_RING_SLOTS_MIN && slots <= KVS_RING_SLOTS_MAX && (slots & (slots - 1)) == 0 &&
+	       h->meta_offset == KVS_RING_HEADER_BYTES &&
+	       h->data_offset == KVS_RING_HEADER_BYTES + slots * sizeof(uint64_t) &&
+	       h->file_bytes == h->data_offset + slots * KVS_SLOT_BYTES && h->file_bytes == file_bytes;
+}
+
+static const char *trouble_with_file(int fd, struct stat *st)
+{
+	if (fstat(fd, st) < 0)
+		return strerror(errno);
+	if (!S_ISREG(st->st_mode) || st->st_size < (off_t)KVS_RING_HEADER_BYTES)
+		return "is not a ring";
+	if (st->st_uid != geteuid())
+		return "belongs to another user";
+	if ((st->st_mode & 077) != 0)
+		return "is open to other users";
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return "is being read by another kvscope";
+	return NULL;
+}
+
+int ring_reader_open(const char *path, struct ring_reader **out, char *error, size_t error_bytes)
+{
+	struct ring_reader *r = calloc(1, sizeof(*r));
+	const char *trouble = NULL;
+	struct stat st;
+	if (!r) {
+		snprintf(error, error_bytes, "%s: no memory", path);
+		return -1;
+	}
+	r->fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	trouble = r->fd < 0 ? strerror(errno) : trouble_with_file(r->fd, &st);
+	if (trouble)
+		goto fail;
+	r->file_bytes = (size_t)st.st_size;
+	void *base = mmap(NULL, r->file_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, r->fd, 0);
+	if (base == MAP_FAILED) {
+		trouble = strerror(errno);
+		goto fail;
+	}
+	r->header = base;
+	if (r->header->magic != KVS_RING_MAGIC)
+		trouble = "is not a ring";
+	else if (r->header->version != KVS_RING_VERSION)
+		trouble = "is a ring of another version of kvscope";
+	else if (!valid_geometry(r->header, r->file_bytes))
+		trouble = "is a damaged ring";
+	if (trouble)
+		goto fail;
+	r->meta = (_Atomic uint64_t *)((uint8_t *)base + KVS_RING_HEADER_BYTES);
+	r->slots = r->header->slots;
+	r->data = (const uint8_t *)base + KVS_RING_HEADER_BYTES + r->slots * sizeof(uint64_t);
+	r->slots_log2 = (unsigned)__builtin_ctzll(r->slots);
+	r->tail = r->next = atomic_load_explicit(&r->header->tail, memory_order_relaxed);
+	*out = r;
+	return 0;
+fail:
+	snprintf(error, error_bytes, "%s: %s", path, trouble);
+	ring_reader_close(r);
+	return -1;
+}
+
+void ring_reader_close(struct ring_reader *r)
+{
+	if (!r)
+		return;
+	if (r->header)
+		munmap(r->header, r->file_bytes);
+	if (r->fd >= 0)
+		close(r->fd);
+	free(r);
+}
+
+/*
+ * The thread's state letter and start time (clock ticks since boot) from /proc, which has every thread under its own
+ * number. Returns -1 if it cannot be read.
+ */
+static int thread_stat(uint64_t tid, char *state, uint64_t *start_ticks)
+{
+	char path[64], text[1024];
+	snprintf(path, sizeof(path), "/proc/%llu/stat", (unsigned long long)tid);
+	FILE *f = fopen(path, "re");
+	if (!f)
+		return -1;
+	size_t n = fread(text, 1, sizeof(text) - 1, f);
+	fclose(f);
+	text[n] = '\0';
+	/* "TID (NAME) S ...": the name may hold anything, even parentheses. */
+	const char *p = strrchr(text, ')');
+	if (!p || sscanf(p + 1, " %c", state) != 1)
+		return -1;
+	/* The state is field 3, the start time field 22. */
+	for (int field = 2; field < 22 && p; field++)
+		p = strchr(p + 1, ' ');
+	if (!p)
+		return -1;
+	*start_ticks = strtoull(p + 1, NULL, 10);
+	return 0;
+}
+
+/* Is the thread that opened the record at next certainly gone? */
+static bool owner_is_gone(const struct ring_reader *r, uint64_t word)
+{
+	uint64_t tid = kvs_meta_owner(word);
+	char state;
+	uint64_t start_ticks;
+	if (tid == 0)
+		return false; /* its numbers mean nothing here */
+	if (kill((pid_t)tid, 0) < 0 && errno == ESRCH)
+		return true;
+	if (thread_stat(tid, &state, &start_ticks) < 0)
+		return false;
+	if (state == 'Z' || state == 'X')
+		return true;
+	/* Another thread may have got the number: it is younger than the record. A tick of slack for rounding. */
+	uint64_t tick_ns = NS_PER_S / (uint64_t)sysconf(_SC_CLK_TCK);
+	return start_ticks * tick_ns > r->waiting_since_boot + 2 * tick_ns;
+}
+
+/* Gives the slots of a record back: free words of the next lap first, then the tail, which is what writers go by. */
+static void free_slots(struct ring_reader *r, uint64_t length)
+{
+	for (uint64_t i = 0; i < length; i++, r->tail++)
+		atomic_store_explicit(word_at(r, r->tail), kvs_meta_word(0, 0, KVS_META_FREE, lap_of(r, r->tail) + 1),
+				      memory_order_relaxed);
+	/* Release: pairs with the acquire in a writer's ring_reserve. */
+	atomic_store_explicit(&r->header->tail, r->tail, memory_order_release);
+}
+
+/* Gives back everything that was read, up to the first record that is still open. */
+static void advance_tail(struct ring_reader *r)
+{
+	while (r->tail < r->next && (r->npassed == 0 || r->passed[0] != r->tail))
+		free_slots(r, kvs_meta_length(atomic_load_explicit(word_at(r, r->tail), memory_order_relaxed)));
+}
+
+static void remove_passed(struct ring_reader *r, size_t i)
+{
+	r->npassed--;
+	memmove(&r->passed[i], &r->passed[i + 1], (r->npassed - i) * sizeof(r->passed[0]));
+}
+
+static void copy_out(const struct ring_reader *r, uint64_t position, uint64_t offset, void *to, size_t n)
+{
+	uint64_t size = r->slots * KVS_SLOT_BYTES;
+	uint64_t begin = (position * KVS_SLOT_BYTES + offset) & (size - 1);
+	size_t first = n < size - begin ? n : (size_t)(size - begin);
+	memcpy(to, r->data + begin, first);
+	memcpy((uint8_t *)to + first, r->data, n - first);
+}
+
+/*
+ * Takes a complete record into private memory: what lies in the ring could still be changed by a process gone wrong.
+ * Returns false if it is no sound record.
+ */
+static bool take(struct ring_reader *r, uint64_t position, uint64_t length)
+{
+	copy_out(r, position, 0, &r->record, sizeof(r->record));
+	if (r->record.payload_bytes > KVS_RECORD_PAYLOAD_MAX || kvs_record_slots(r->record.payload_bytes) != length) {
+		atomic_fetch_add_explicit(&r->header->voided, 1, memory_order_relaxed);
+		return false;
+	}
+	copy_out(r, position, sizeof(r->record), r->payload, r->record.payload_bytes);
+	return true;
+}
+
+enum outcome { DELIVER, SKIP, WAIT, CORRUPT };
+
+/* Looks at the record at a position. *length is set unless nothing is there. */
+static enum outcome look(struct ring_reader *r, uint64_t position, uint64_t *length)
+{
+	_Atomic uint64_t *word = word_at(r, position);
+	/* Acquire: pairs with the release of ring_commit; the record is complete. */
+	uint64_t seen = atomic_load_explicit(word, memory_order_acquire);
+	*length = kvs_meta_length(seen);
+	if (kvs_meta_lap(seen) != lap_of(r, position))
+		return CORRUPT;
+	if (kvs_meta_state(seen) == KVS_META_FREE)
+		return *length == 0 ? WAIT : CORRUPT;
+	if (*length == 0 || *length > RECORD_SLOTS_MAX)
+		return CORRUPT;
+	if (kvs_meta_state(seen) == KVS_META_OPEN && r->waiting_since_ns != 0 && owner_is_gone(r, seen)) {
+		/* Fails if the thread had finished just before it ended: then it is complete. */
+		uint64_t open = seen;
+		uint64_t flip = (uint64_t)(KVS_META_OPEN ^ KVS_META_VOID) << KVS_META_STATE_SHIFT;
+		if (atomic_compare_exchange_strong_explicit(word, &open, seen ^ flip, memory_order_acquire,
+							    memory_order_acquire)) {
+			atomic_fetch_add_explicit(&r->header->voided, 1, memory_order_relaxed);
+			return SKIP;
+		}
+		seen = open;
+	}
+	switch (kvs_meta_state(seen)) {
+	case KVS_META_DONE:
+		return take(r, position, *length) ? DELIVER : SKIP;
+	case KVS_META_VOID:
+		return SKIP;
+	default:
+		return WAIT;
+	}
+}
+
+static int deliver(struct ring_reader *r, const struct kvs_record **record, struct str *payload)
+{
+	*record = &r->record;
+	*payload = (struct str){(const char *)r->payload, r->record.payload_bytes};
+	return 1;
+}
+
+/* Records passed earlier whose writers finished them, or are gone. Returns 1 if one is delivered. */
+static int look_at_passed(struct ring_reader *r, const struct kvs_record **record, struct str *payload)
+{
+	for (size_t i = 0; i < r->npassed;) {
+		uint64_t length;
+		enum outcome outcome = look(r, r->passed[i], &length);
+		if (outcome == WAIT) {
+			i++;
+			continue;
+		}
+		if (outcome == CORRUPT) {
+			r->corrupt = true;
+			return -1;
+		}
+		remove_passed(r, i);
+		advance_tail(r);
+		if (outcome == DELIVER)
+			return deliver(r, record, payload);
+	}
+	return 0;
+}
+
+int ring_reader_next(struct ring_reader *r, const struct kvs_record **record, struct str *payload)
+{
+	if (r->corrupt)
+		return -1;
+	if (r->npassed > 0) {
+		int late = look_at_passed(r, record, payload);
+		if (late != 0)
+			return late;
+	}
+	for (;;) {
+		uint64_t length;
+		enum outcome outcome = look(r, r->next, &length);
+		if (outcome == CORRUPT) {
+			r->corrupt = true;
+			return -1;
+		}
+		if (outcome == WAIT) {
+			if (length == 0)
+				return 0; /* nothing there yet */
+			if (r->waiting_since_ns == 0) {
+				r->waiting_since_ns = clock_monotonic_ns();
+				r->waiting_since_boot = boot_ns();
+				/* Once more: now that there is a date, its owner can be looked at. */
+				continue;
+			}
+			if ((!r->settle && clock_monotonic_ns() - r->waiting_since_ns < PATIENCE_NS) ||
+			    r->npassed == PASSED_MAX)
+				return 0;
+			r->passed[r->npassed++] = r->next;
+		}
+		r->waiting_since_ns = 0;
+		r->next += length;
+		advance_tail(r);
+		if (outcome == DELIVER)
+			return deliver(r, record, payload);
+	}
+}
+
+void ring_reader_settle(struct ring_reader *r)
+{
+	r->settle = true;
+}
+
+void ring_reader_detach(struct ring_reader *r)
+{
+	atomic_store_explicit(&r->header->closed, 1, memory_order_relaxed);
+}
+
+void ring_reader_loss(const struct ring_reader *r, struct ring_loss *out)
+{
+	const struct kvs_ring_header *h = r->header;
+	for (int i = 0; i < KVS_DROP_REASONS; i++)
+		out->dropped[i] = atomic_load_explicit(&h->dropped[i], memory_order_relaxed);
+	out->dropped_bytes = atomic_load_explicit(&h->dropped_bytes, memory_order_relaxed);
+	out->voided = atomic_load_explicit(&h->voided, memory_order_relaxed);
+	out->processes = atomic_load_explicit(&h->processes, memory_order_relaxed);
+	out->foreign_pidns = atomic_load_explicit(&h->foreign_pidns, memory_order_relaxed);
+	out->passthrough = atomic_load_explicit(&h->passthrough, memory_order_relaxed);
+}
+
+const struct kvs_ring_header *ring_reader_header(const struct ring_reader *r)
+{
+	return r->header;
+}
