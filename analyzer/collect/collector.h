@@ -20,24 +20,48 @@
 
 struct collector_summary {
 	uint64_t exchanges;
+	uint64_t failed;         /* of them without a response, or with one of status 400 and above */
 	uint64_t requests_bytes; /* bodies */
+	int64_t prompt_tokens;   /* as reported, cached ones included; EXCHANGE_ABSENT: nothing was reported */
 	uint64_t processes;      /* that mapped the ring */
 	uint64_t alive;          /* of them still alive at the end */
-	uint64_t opaque;         /* connections seen by sizes and times only */
+	uint64_t opaque;         /* connections seen by sizes and times only; of them: */
+	uint64_t opaque_tls;
+	uint64_t opaque_http;    /* HTTP that is not an LLM API */
+	uint64_t opaque_spoiled; /* meant to be read, but unreadable */
 	char opaque_server[256]; /* server name of the busiest TLS connection, "" if none */
 	uint64_t lost_records;   /* in the ring */
 	uint64_t holes;
+	bool ring_corrupt;
 	char trace_error[256]; /* "" or why lines were lost */
+};
+
+/* How a collection ends. */
+struct collector_end {
+	int exit_status; /* of the command; -1: unknown, or it was killed */
+	int signal;      /* that killed it; -1: unknown, 0: none */
+	/* Processes that still live may go on writing for a later collector. Else they are told that nobody reads. */
+	bool leave_open;
 };
 
 struct collector;
 
-/* Borrows the paths. Returns 0 or -1 with one line in error. */
+/*
+ * Borrows the paths. The run id and the clock anchors of the header are taken from the ring. Returns 0 or -1 with one
+ * line in error.
+ */
 int collector_open(const char *ring_path, const char *trace_path, bool overwrite, const struct trace_header *header,
 		   struct collector **out, char *error, size_t error_bytes);
 /* Takes all that is in the ring. Returns records read, -1 when the ring is corrupt. */
 int collector_poll(struct collector *c);
+/*
+ * Watches a process that mapped the ring before us: an earlier collector has read the record that says so. Returns 0,
+ * or -1: no memory.
+ */
+int collector_adopt(struct collector *c, int32_t pid);
+/* Processes known to have mapped the ring that have not ended, as of the last poll. */
+size_t collector_alive(const struct collector *c);
 /* Drains, finishes all that is open, writes loss and footer, closes the trace. Frees c. */
-void collector_finish(struct collector *c, int exit_status, int signal, struct collector_summary *out);
+void collector_finish(struct collector *c, const struct collector_end *end, struct collector_summary *out);
 
 #endif

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: MIT */
+#include "collect/collector.h"
+
+#include "base/array.h"
+#include "base/clock.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Descriptors spent on watching processes; those beyond are asked about by number. Below the usual limit of 1024. */
+#define PIDFDS_MAX 512
+
+struct process {
+	int32_t pid;
+	bool gone;
+};
+
+struct collector {
+	struct ring_reader *ring;
+	struct pipeline *pipeline;
+	struct trace_writer *trace;
+	/* Alive as far as we know. watch[i] belongs to process[i]; its fd is a pidfd, or -1 beyond PIDFDS_MAX. */
+	struct process *process;
+	struct pollfd *watch;
+	size_t nprocess, process_capacity, watch_capacity, npidfds;
+	int records_per_poll; /* a lap of the ring: writers that never pause must not keep us from our other duties */
+	bool corrupt;
+	uint64_t opaque_server_bytes;
+	struct collector_summary summary;
+};
+
+static void add_prompt_tokens(struct collector_summary *s, const struct exchange *x)
+{
+	const struct usage *u = &x->response.usage;
+	if (u->input < 0)
+		return;
+	int64_t tokens = u->input;
+	/* Anthropic counts cached tokens beside input, OpenAI inside. */
+	if (x->api == KVS_API_ANTHROPIC_MESSAGES)
+		tokens += (u->cache_read > 0 ? u->cache_read : 0) + (u->cache_creation > 0 ? u->cache_creation : 0);
+	s->prompt_tokens = (s->prompt_tokens < 0 ? 0 : s->prompt_tokens) + tokens;
+}
+
+static void on_exchange(void *context, struct exchange *x)
+{
+	struct collector *c = context;
+	c->summary.exchanges++;
+	c->summary.failed += x->response.status == 0 || x->response.status >= 400;
+	c->summary.requests_bytes += x->request.body_bytes;
+	add_prompt_tokens(&c->summary, x);
+	trace_writer_exchange(c->trace, x);
+}
+
+static void on_opaque(void *context, const struct opaque_connection *o)
+{
+	struct collector *c = context;
+	struct collector_summary *s = &c->summary;
+	uint64_t bytes = o->sent_bytes + o->received_bytes;
+
+	s->opaque++;
+	s->opaque_tls += strcmp(o->kind, "tls") == 0;
+	s->opaque_http += strcmp(o->kind, "http") == 0;
+	s->opaque_spoiled += o->reason != NULL;
+	if (o->server_name && (!s->opaque_server[0] || bytes > c->opaque_server_bytes)) {
+		snprintf(s->opaque_server, sizeof(s->opaque_server), "%s", o->server_name);
+		c->opaque_server_bytes = bytes;
+	}
+	trace_writer_opaque(c->trace, o);
+}
+
+static void on_process(void *context, const struct pipeline_process *p)
+{
+	struct collector *c = context;
+	trace_writer_process(c->trace, p);
+}
+
+int collector_open(const char *ring_path, const char *trace_path, bool overwrite, const struct trace_header *header,
+		   struct collector **out, char *error, size_t error_bytes)
+{
+	struct collector *c = calloc(1, sizeof(*c));
+	struct pipeline_events events = {
+		.context = c, .exchange = on_exchange, .opaque = on_opaque, .process = on_process};
+
+	if (!c || !(c->pipeline = pipeline_new(&events, header->capture_mode))) {
+		snprintf(error, error_bytes, "out of memory");
+		goto fail;
+	}
+	if (ring_reader_open(ring_path, &c->ring, error, error_bytes) < 0)
+		goto fail;
+	const struct kvs_ring_header *ring = ring_reader_header(c->ring);
+	struct trace_header full = *header;
+	memcpy(full.run_id, ring->run_id, sizeof(full.run_id));
+	full.monotonic_ns = ring->monotonic_ns;
+	full.realtime_ns = ring->realtime_ns;
+	if (trace_writer_open(trace_path, overwrite, &full, &c->trace, error, error_bytes) < 0)
+		goto fail;
+	c->records_per_poll = (int)ring->slots;
+	c->summary.prompt_tokens = EXCHANGE_ABSENT;
+	*out = c;
+	return 0;
+fail:
+	if (c && c->ring)
+		ring_reader_close(c->ring);
+	if (c && c->pipeline)
+		pipeline_free(c->pipeline);
+	free(c);
+	return -1;
+}
+
+/* ---- processes */
+
+static void forget_process(struct collector *c, size_t i)
+{
+	if (c->watch[i].fd >= 0) {
+		close(c->watch[i].fd);
+		c->npidfds--;
+	}
+	c->nprocess--;
+	c->process[i] = c->process[c->nprocess];
+	c->watch[i] = c->watch[c->nprocess];
+}
+
+static int watch_process(struct collector *c, int32_t pid)
+{
+	for (size_t i = 0; i < c->nprocess; i++)
+		if (c->process[i].pid == pid)
+			return 0; /* another program by exec */
+
+	struct process *process = array_grow(c->process, &c->process_capacity, c->nprocess + 1, sizeof(*c->process));
+	if (!process)
+		return -1;
+	c->process = process;
+	struct pollfd *watch = array_grow(c->watch, &c->watch_capacity, c->nprocess + 1, sizeof(*c->watch));
+	if (!watch)
+		return -1;
+	c->watch = watch;
+
+	int fd = c->npidfds < PIDFDS_MAX ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+	c->npidfds += fd >= 0;
+	c->process[c->nprocess] = (struct process){.pid = pid};
+	c->watch[c->nprocess] = (struct pollfd){.fd = fd, .events = POLLIN};
+	c->nprocess++;
+	return 0;
+}
+
+/* Processes of another pid namespace have numbers that mean nothing here: their end is not noticed. */
+static void see_process(struct collector *c, const struct kvs_record *record, struct str payload)
+{
+	struct kvs_process process;
+	if (payload.n < sizeof(process) || record->pid <= 0)
+		return;
+	memcpy(&process, payload.p, sizeof(process));
+	if (process.pidns_inode == ring_reader_header(c->ring)->pidns_inode)
+		watch_process(c, record->pid);
+}
+
+static void mark_gone(struct collector *c)
+{
+	if (c->nprocess == 0)
+		return;
+	poll(c->watch, c->nprocess, 0);
+	for (size_t i = 0; i < c->nprocess; i++) {
+		if (c->watch[i].fd >= 0)
+			c->process[i].gone = c->watch[i].revents != 0;
+		else
+			c->process[i].gone = kill(c->process[i].pid, 0) < 0 && errno == ESRCH;
+	}
+}
+
+static void retire_gone(struct collector *c)
+{
+	for (size_t i = 0; i < c->nprocess;) {
+		if (!c->process[i].gone) {
+			i++;
+			continue;
+		}
+		pipeline_process_gone(c->pipeline, c->process[i].pid, clock_monotonic_ns());
+		forget_process(c, i);
+	}
+}
+
+int collector_adopt(struct collector *c, int32_t pid)
+{
+	return watch_process(c, pid);
+}
+
+size_t collector_alive(const struct collector *c)
+{
+	return c->nprocess;
+}
+
+/* ---- records */
+
+static int drain(struct collector *c, int records_max)
+{
+	const struct kvs_record *record;
+	struct str payload;
+	int n = 0, r = 0;
+
+	while (!c->corrupt && n < records_max && (r = ring_reader_next(c->ring, &record, &payload)) > 0) {
+		if (record->type == KVS_REC_PROCESS)
+			see_process(c, record, payload);
+		pipeline_feed(c->pipeline, record, payload);
+		n++;
+	}
+	if (r < 0)
+		c->corrupt = true;
+	return n;
+}
+
+int collector_poll(struct collector *c)
+{
+	/* In this order: all that a process wrote is in the ring before its end can be seen. */
+	mark_gone(c);
+	int n = drain(c, c->records_per_poll);
+	if (n < c->records_per_poll)
+		retire_gone(c);
+	return c->corrupt ? -1 : n;
+}
+
+void collector_finish(struct collector *c, const struct collector_end *end, struct collector_summary *out)
+{
+	struct collector_summary *s = &c->summary;
+	struct ring_loss ring;
+	struct pipeline_loss parsed;
+
+	collector_poll(c);
+	if (!end->leave_open)
+		ring_reader_detach(c->ring);
+	mark_gone(c);
+	ring_reader_settle(c->ring);
+	/* Bounded, for those that live may go on writing. */
+	drain(c, c->records_per_poll);
+	retire_gone(c);
+	pipeline_finish(c->pipeline);
+
+	ring_reader_loss(c->ring, &ring);
+	pipeline_loss(c->pipeline, &parsed);
+	struct trace_footer footer = {
+		.end_ns = clock_monotonic_ns(),
+		.exit_status = end->exit_status,
+		.signal = end->signal,
+		.complete = c->nprocess == 0 && !c->corrupt,
+	};
+	/* trace_error stays "" unless lines were lost. */
+	trace_writer_close(c->trace, &ring, &parsed, &footer, s->trace_error, sizeof(s->trace_error));
+
+	for (size_t i = 0; i < KVS_DROP_REASONS; i++)
+		s->lost_records += ring.dropped[i];
+	s->lost_records += ring.voided;
+	s->holes = parsed.holes;
+	s->processes = ring.processes;
+	s->alive = c->nprocess;
+	s->ring_corrupt = c->corrupt;
+	*out = *s;
+
+	while (c->nprocess > 0)
+		forget_process(c, c->nprocess - 1);
+	free(c->process);
+	free(c->watch);
+	pipeline_free(c->pipeline);
+	ring_reader_close(c->ring);
+	free(c);
+}
