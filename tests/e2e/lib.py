@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: MIT
+"""What the end-to-end tests share: TAP, a scratch folder, the mock, and `kvscope run`.
+
+A test looks like this:
+
+    import lib
+    t = lib.Test()
+    with t.mock("--prefill-rate", "0") as mock:
+        run = t.run(["curl", "-s", mock.url + "/v1/models"])
+        t.ok(run.status == 0, "curl ended well")
+        t.same_bodies(run, mock)
+    t.done()
+
+All that a test starts is ended by done() or when it dies, and the scratch folder goes with it. $B names the build
+folder, KEEP=1 keeps the scratch folder.
+"""
+import atexit
+import collections
+import json
+import os
+import pathlib
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("B", ROOT / "build")).resolve()
+KVSCOPE = str(BUILD / "kvscope")
+CLIENTS = ROOT / "tests/e2e/clients"
+# A mock that answers as fast as it can.
+FAST = ("--prefill-rate", "0", "--decode-rate", "0")
+
+
+class Mock:
+    """`kvscope mock` on a free port of 127.0.0.1."""
+
+    def __init__(self, log, *options, prefix=()):
+        self.log_path = log
+        self.process = subprocess.Popen(
+            [*prefix, KVSCOPE, "mock", "--port", "0", "--log", str(log), *options],
+            stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
+        ready, _, _ = select.select([self.process.stdout], [], [], 20)
+        line = self.process.stdout.readline() if ready else ""
+        if not line.startswith("listening on "):
+            self.stop()
+            raise RuntimeError(f"the mock did not start: {line!r}")
+        self.url = line.split()[2]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        self.process.stdout.close()
+
+    def log(self):
+        """The requests it has seen so far, in the order of its log."""
+        with open(self.log_path, encoding="utf-8") as f:
+            return [json.loads(line) for line in f]
+
+
+class Run:
+    """A command that has ended, and its trace if it was wrapped."""
+
+    def __init__(self, process, out, err, trace):
+        self.status = process.returncode
+        self.out = out
+        self.err = err
+        self.trace = trace
+
+    def lines(self, kind):
+        """The trace's lines of one type."""
+        with open(self.trace, encoding="utf-8") as f:
+            return [line for line in map(json.loads, f) if line["type"] == kind]
+
+    def exchanges(self):
+        return self.lines("exchange")
+
+
+class Test:
+    def __init__(self):
+        self.count = self.failed = 0
+        self.processes = []
+        self.scratch = pathlib.Path(tempfile.mkdtemp(prefix="kvscope-test-"))
+        atexit.register(self.clean_up)
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+
+    # ---- TAP
+
+    def ok(self, condition, name, detail=""):
+        self.count += 1
+        if condition:
+            print(f"ok {self.count} - {name}", flush=True)
+        else:
+            self.failed += 1
+            print(f"not ok {self.count} - {name}", flush=True)
+            for line in str(detail).splitlines()[:40]:
+                print(f"#   {line}", flush=True)
+        return bool(condition)
+
+    def equal(self, got, expected, name):
+        return self.ok(got == expected, name, f"got      {got!r:.2000}\nexpected {expected!r:.2000}")
+
+    def skip(self, name, why):
+        self.count += 1
+        print(f"ok {self.count} - {name} # SKIP {why}", flush=True)
+
+    def done(self):
+        print(f"1..{self.count}")
+        sys.exit(1 if self.failed else 0)
+
+    @staticmethod
+    def skip_all(why):
+        print(f"1..1\nok 1 - all # SKIP {why}")
+        sys.exit(0)
+
+    # ---- processes
+
+    def clean_up(self):
+        for process in self.processes:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+        if os.environ.get("KEEP"):
+            print(f"# kept {self.scratch}")
+        else:
+            shutil.rmtree(self.scratch, ignore_errors=True)
+
+    def path(self, name):
+        """A path in the scratch folder that does not exist yet."""
+        for n in range(10000):
+            path = self.scratch / (f"{n}-{name}")
+            if not path.exists():
+                return path
+        raise RuntimeError("too many files")
+
+    def mock(self, *options, **kwargs):
+        mock = Mock(self.path("mock.jsonl"), *options, **kwargs)
+        atexit.register(mock.stop)
+        return mock
+
+    def command(self, argv, env=None, cwd=None, limit=60, stdin=None):
+        """Runs a command in a process group of its own."""
+        process = subprocess.Popen([str(a) for a in argv], env=env, cwd=cwd, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
+                                   start_new_session=True)
+        self.processes.append(process)
+        try:
+            out, err = process.communicate(stdin, limit)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            out, err = process.communicate()
+            err += f"\nstopped after {limit} s".encode()
+        return Run(process, out.decode(errors="replace"), err.decode(errors="replace"), None)
+
+    def run(self, argv, options=(), prefix=(), **kwargs):
+        """Runs a command under `kvscope run`; prefix stands before kvscope itself."""
+        trace = self.path("trace.jsonl")
+        run = self.command([*prefix, KVSCOPE, "run", "-o", trace, *options, "--", *argv], **kwargs)
+        run.trace = trace
+        return run
+
+    # ---- what must hold for every wrapped session
+
+    def same_bodies(self, run, mock, what="", log=None):
+        """Every body that the mock logged is in the trace with the same SHA-256, none twice, none missing."""
+        what = what and what + ": "
+        log = mock.log() if log is None else log
+        sent = collections.Counter(entry["sha256"] for entry in log)
+        seen = collections.Counter(x["request"]["sha256"] for x in run.exchanges())
+        self.ok(sent and sent == seen, f"{what}{sum(sent.values())} bodies, each captured once and byte for byte",
+                f"missing {dict(sent - seen)}\ntoo many {dict(seen - sent)}\n{run.err}")
+
+    def valid_trace(self, run, what=""):
+        """The trace fits its schema and tells of no loss."""
+        what = what and what + ": "
+        check = self.command([sys.executable, ROOT / "tests/check_trace.py", run.trace])
+        self.ok(check.status == 0, f"{what}the trace is valid", check.out + check.err)
+        self.equal(run.lines("loss"), [], f"{what}nothing was lost")
+
+
+def wait_for(condition, seconds=10):
+    """True as soon as condition() is, False when it has not become so in time."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.02)
+    return True
