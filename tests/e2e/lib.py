@@ -16,6 +16,7 @@ folder, KEEP=1 keeps the scratch folder.
 """
 import atexit
 import collections
+import difflib
 import json
 import os
 import pathlib
@@ -70,6 +71,10 @@ class Mock:
         """The requests it has seen so far, in the order of its log."""
         with open(self.log_path, encoding="utf-8") as f:
             return [json.loads(line) for line in f]
+
+    def bodies(self):
+        """Of these, the requests to a language model."""
+        return [entry for entry in self.log() if entry.get("api")]
 
 
 class Run:
@@ -175,21 +180,52 @@ class Test:
 
     # ---- what must hold for every wrapped session
 
-    def same_bodies(self, run, mock, what="", log=None):
+    def same_bodies(self, run, mock, what=""):
         """Every body that the mock logged is in the trace with the same SHA-256, none twice, none missing."""
-        what = what and what + ": "
-        log = mock.log() if log is None else log
-        sent = collections.Counter(entry["sha256"] for entry in log)
+        sent = collections.Counter(entry["sha256"] for entry in mock.bodies())
         seen = collections.Counter(x["request"]["sha256"] for x in run.exchanges())
-        self.ok(sent and sent == seen, f"{what}{sum(sent.values())} bodies, each captured once and byte for byte",
+        self.ok(sent and sent == seen, label(what, f"{sum(sent.values())} bodies, each captured once, byte for byte"),
                 f"missing {dict(sent - seen)}\ntoo many {dict(seen - sent)}\n{run.err}")
 
     def valid_trace(self, run, what=""):
         """The trace fits its schema and tells of no loss."""
-        what = what and what + ": "
         check = self.command([sys.executable, ROOT / "tests/check_trace.py", run.trace])
-        self.ok(check.status == 0, f"{what}the trace is valid", check.out + check.err)
-        self.equal(run.lines("loss"), [], f"{what}nothing was lost")
+        self.ok(check.status == 0, label(what, "the trace is valid"), check.out + check.err)
+        self.equal(run.lines("loss"), [], label(what, "nothing was lost"))
+
+    def bare_and_wrapped(self, what, argv, options=(), mock_options=FAST, ordered=True, **kwargs):
+        """Runs argv(url) bare and under kvscope, each against a fresh mock, and checks that only the trace tells them
+        apart. ordered: the client sends one request after the other. Returns the wrapped run, with its mock's bodies."""
+        with self.mock(*mock_options) as mock:
+            bare = self.command(argv(mock.url), **kwargs)
+            bare_log = [shape(entry, ordered) for entry in mock.log()]
+        with self.mock(*mock_options) as mock:
+            run = self.run(argv(mock.url), options, **kwargs)
+            run.bodies = mock.bodies()
+            log = [shape(entry, ordered) for entry in mock.log()]
+            if not ordered:
+                log.sort()
+                bare_log.sort()
+            self.ok((run.status, run.out) == (bare.status, bare.out) and bare.status == 0,
+                    label(what, "output and status are those of the bare run"),
+                    f"bare    {bare.status} {bare.out}\n{bare.err}\nwrapped {run.status} {run.out}\n{run.err}")
+            self.ok(log and log == bare_log, label(what, f"the mock's log is that of the bare run ({len(log)} requests)"),
+                    "\n".join(difflib.unified_diff([str(e) for e in bare_log], [str(e) for e in log], "bare", "wrapped",
+                                                   lineterm="")))
+            self.same_bodies(run, mock, what)
+        self.valid_trace(run, what)
+        return run
+
+
+def label(what, text):
+    return f"{what}: {text}" if what else text
+
+
+def shape(entry, ordered):
+    """What must not change when a client is wrapped: all but times, the session's random name and, when requests run
+    in parallel, what their order decides."""
+    random = {"times_ns", "session"} | (set() if ordered else {"n", "connection", "cached_tokens", "new_tokens"})
+    return sorted((k, str(v)) for k, v in entry.items() if k not in random)
 
 
 def wait_for(condition, seconds=10):
