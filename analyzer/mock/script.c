@@ -198,13 +198,14 @@ static int read_answer_key(struct reader *in, const cJSON *v, struct answer *a)
 
 static int check_answer(struct reader *in, const cJSON *object, struct answer *a)
 {
-	bool says = cJSON_HasObjectItem(object, "answer");
+	bool says = cJSON_GetObjectItemCaseSensitive(object, "answer");
+	bool explains = cJSON_GetObjectItemCaseSensitive(object, "error") || a->retry_after_s;
 
 	if (says && a->status)
 		return wrong(in, "\"answer\" and \"status\" exclude each other");
 	if (!says && !a->status)
 		return wrong(in, "\"answer\" or \"status\" is required");
-	if (!a->status && (a->error_type || a->error_message || a->retry_after_s))
+	if (!a->status && explains)
 		return wrong(in, "\"error\" and \"retry_after_s\" belong to a \"status\"");
 	return a->status ? default_error(in, a->status, &a->error_type, &a->error_message) : 0;
 }
