@@ -20,7 +20,7 @@ struct trace_part {
 	enum part_kind kind;
 	enum part_role role;
 	enum block_type block;
-	bool exact;     /* false: its bytes are missing or were cut */
+	bool exact;     /* false: its text is not in the trace (--content none) */
 	uint64_t bytes; /* raw */
 	uint64_t normalised_bytes;
 	struct digest normalised; /* equal for parts that a model sees as equal */
@@ -79,6 +79,13 @@ struct trace {
 
 /* Returns 0, or -1 with one line "PATH: line N: what" in error. The caller releases *out in either case. */
 int trace_read(const char *path, struct trace *out, char *error, size_t error_bytes);
+/*
+ * The same in steps, to follow a trace that is being written: trace_open reads the header alone, each trace_read_more
+ * what whole lines have come since. It returns how many, or -1 with one line in error; arrays of the trace may have
+ * moved then. After a line that cannot be read nothing more comes (t->warning says so).
+ */
+int trace_open(const char *path, struct trace *out, char *error, size_t error_bytes);
+int trace_read_more(struct trace *t, char *error, size_t error_bytes);
 void trace_release(struct trace *t);
 
 /*
@@ -87,8 +94,17 @@ void trace_release(struct trace *t);
  */
 int trace_prompt(struct trace *t, size_t exchange, const struct trace_prompt_part **out, size_t *n, char *error,
 		 size_t error_bytes);
-/* Appends the exact body. -1 with one line in error: not kept (--content none), cut, or its SHA-256 does not fit. */
+/*
+ * Appends the exact body and returns 0. 1: what is there of a body that was cut was appended, error says so. -1 with
+ * one line in error: not kept (--content none), or its SHA-256 does not fit.
+ */
 int trace_request_body(struct trace *t, size_t exchange, struct buf *out, char *error, size_t error_bytes);
 int trace_response_body(struct trace *t, size_t exchange, struct buf *out, char *error, size_t error_bytes);
+/* Appends the text of a part, exactly as in the body. -1 with one line in error: not kept, or the file has changed. */
+int trace_part_text(struct trace *t, uint32_t part, struct buf *out, char *error, size_t error_bytes);
+/* With --content none: appends the hex digits of its chain of keyed hashes (docs/trace-format.md). */
+int trace_part_chain(struct trace *t, uint32_t part, struct buf *out, char *error, size_t error_bytes);
+/* The index of the exchange with this id, SIZE_MAX if there is none. */
+size_t trace_find_exchange(const struct trace *t, uint64_t id);
 
 #endif

@@ -1,0 +1,449 @@
+/* SPDX-License-Identifier: MIT */
+#include "trace/reader.h"
+
+#include "base/array.h"
+#include "kvscope/trace.h"
+#include "trace/index.h"
+#include "trace/sink.h"
+#include "trace/words.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+
+#define READ_BYTES ((size_t)256 << 10)
+
+struct exchange_id {
+	uint64_t id;
+	size_t index;
+	UT_hash_handle hh;
+};
+
+/* Where a line lies. */
+struct line_place {
+	uint64_t offset;
+	uint64_t bytes;
+};
+
+static const char out_of_memory[] = "out of memory";
+
+size_t trace_find_exchange(const struct trace *t, uint64_t id)
+{
+	struct exchange_id *x;
+	HASH_FIND(hh, t->index->ids, &id, sizeof(id), x);
+	return x ? x->index : SIZE_MAX;
+}
+
+/* Each of these adds what a line says to the trace. Returns NULL, or what is wrong with it (static words). */
+
+static const char *read_header(struct trace *t, const cJSON *line, struct line_place place)
+{
+	(void)place;
+	struct fields f = {0};
+	const cJSON *clock = field_object(&f, line, "clock"), *command = field_array(&f, line, "command"), *word;
+	struct str run_id = field_str(&f, line, "run_id"), content = field_str(&f, line, "content");
+
+	if (t->version)
+		return "a second header";
+	t->monotonic_ns = field_uint(&f, clock, "monotonic_ns", UINT64_MAX, 0);
+	t->realtime_ns = field_uint(&f, clock, "realtime_ns", UINT64_MAX, 0);
+	t->cwd = field_string(&f, line, "cwd");
+	t->capture_mode = field_string(&f, line, "capture_mode");
+	t->content = str_eq(content, STR("none")) ? CONTENT_NONE : CONTENT_FULL;
+	for (size_t i = 0; i < sizeof(t->run_id) && run_id.n == 2 * sizeof(t->run_id); i++)
+		t->run_id[i] = (uint8_t)strtoul((char[]){run_id.p[2 * i], run_id.p[2 * i + 1], 0}, NULL, 16);
+	t->command = calloc((size_t)cJSON_GetArraySize(command) + 1, sizeof(*t->command));
+	size_t n = 0;
+	cJSON_ArrayForEach(word, command)
+	{
+		if (!cJSON_IsString(word))
+			return "command";
+		if (t->command && (t->command[n] = strdup(word->valuestring)))
+			n++;
+		else
+			f.no_memory = true;
+	}
+	if (f.no_memory || !t->command)
+		return out_of_memory;
+	/* Last: it tells whether there was a header. */
+	t->version = (int)field_int(&f, line, "version", 1, INT32_MAX, 0);
+	return t->version ? f.wrong : "no version";
+}
+
+static const char *read_part(struct trace *t, const cJSON *line, struct line_place place)
+{
+	struct trace_index *in = t->index;
+	struct fields f = {0};
+	struct str kind = field_str(&f, line, "kind"), role = field_str(&f, line, "role");
+	struct str block = field_str(&f, line, "block");
+	const cJSON *like = field_object(&f, line, "like");
+	uint64_t other = 0;
+
+	if (field_uint(&f, line, "id", UINT32_MAX, UINT64_MAX) != t->nparts || t->nparts >= UINT32_MAX - 1)
+		return "a part out of its order";
+	struct trace_part part = {
+		.exact = field(line, "text") || field(line, "base64"),
+		.bytes = field_uint(&f, line, "bytes", UINT32_MAX, 0),
+		.normalised_bytes = field_uint(&f, line, "normalised_bytes", UINT64_MAX, 0),
+		.file_offset = place.offset,
+	};
+	int k = part_kind_from_name(kind), r = role.p ? part_role_from_name(role) : ROLE_NONE;
+	int b = block_type_from_name(block);
+	if (k < 0)
+		return "a part of an unknown kind";
+	part.kind = (enum part_kind)k;
+	part.role = r < 0 ? ROLE_OTHER : (enum part_role)r;
+	part.block = b < 0 ? BLOCK_OTHER : (enum block_type)b;
+	if (!field_digest(&f, line, "fingerprint", &part.normalised))
+		return "a part without fingerprint";
+	/* Only a part with a text of its own can stand for others: no chains. */
+	if (like && (!value_uint(field(like, "part"), UINT32_MAX, &other) || other >= t->nparts ||
+		     in->parts[other].like || !t->parts[other].exact))
+		return "a part that is like one that is not there";
+	if (f.wrong)
+		return f.wrong;
+
+	struct trace_part *parts = array_grow(t->parts, &in->parts_capacity, t->nparts + 1, sizeof(*parts));
+	if (!parts)
+		return out_of_memory;
+	t->parts = parts;
+	struct indexed_part *at = array_grow(in->parts, &in->indexed_parts_capacity, t->nparts + 1, sizeof(*at));
+	if (!at)
+		return out_of_memory;
+	in->parts = at;
+	in->parts[t->nparts] = (struct indexed_part){.line_bytes = place.bytes, .like = like != NULL};
+	t->parts[t->nparts++] = part;
+	return NULL;
+}
+
+static void segments_free(struct indexed_exchange *at)
+{
+	for (uint32_t i = 0; i < at->nsegments; i++)
+		free(at->segments[i].text);
+	free(at->segments);
+}
+
+static const char *read_exchange(struct trace *t, const cJSON *line, struct line_place place)
+{
+	struct trace_index *in = t->index;
+	struct indexed_exchange at = {.file_offset = place.offset, .line_bytes = place.bytes};
+	struct exchange x;
+
+	exchange_init(&x, 0, 0);
+	const char *wrong = line_read_exchange(t, line, &x, &at);
+	if (!wrong && trace_find_exchange(t, x.id) != SIZE_MAX)
+		wrong = "an exchange that was there before";
+	struct exchange_id *id = wrong ? NULL : calloc(1, sizeof(*id));
+	struct exchange *grown =
+		id ? array_grow(t->exchanges, &in->exchanges_capacity, t->nexchanges + 1, sizeof(*grown)) : NULL;
+	if (grown)
+		t->exchanges = grown;
+	struct indexed_exchange *indexed =
+		grown ? array_grow(in->exchanges, &in->indexed_exchanges_capacity, t->nexchanges + 1, sizeof(*indexed))
+		      : NULL;
+	if (indexed) {
+		in->exchanges = indexed;
+		id->id = x.id;
+		id->index = t->nexchanges;
+		HASH_ADD(hh, in->ids, id, sizeof(id->id), id);
+		if (!id->hh.tbl)
+			indexed = NULL;
+	}
+	if (!indexed) {
+		free(id);
+		segments_free(&at);
+		exchange_release(&x);
+		return wrong ? wrong : out_of_memory;
+	}
+	in->exchanges[t->nexchanges] = at;
+	t->exchanges[t->nexchanges++] = x;
+	return NULL;
+}
+
+static const char *read_process(struct trace *t, const cJSON *line, struct line_place place)
+{
+	(void)place;
+	struct fields f = {0};
+	struct trace_process *grown =
+		array_grow(t->processes, &t->index->processes_capacity, t->nprocesses + 1, sizeof(*grown));
+	if (!grown)
+		return out_of_memory;
+	t->processes = grown;
+	grown[t->nprocesses++] = (struct trace_process){
+		.pid = (int32_t)field_int(&f, line, "pid", INT32_MIN, INT32_MAX, 0),
+		.ppid = (int32_t)field_int(&f, line, "ppid", INT32_MIN, INT32_MAX, 0),
+		.exe = field_string(&f, line, "exe"),
+		.time_ns = field_uint(&f, line, "time_ns", UINT64_MAX, 0),
+		.forked = field_bool(&f, line, "forked", false),
+	};
+	return f.no_memory ? out_of_memory : f.wrong;
+}
+
+static const char *read_opaque(struct trace *t, const cJSON *line, struct line_place place)
+{
+	(void)place;
+	struct fields f = {0};
+	const cJSON *times = field_object(&f, line, "times_ns");
+	struct trace_opaque *grown = array_grow(t->opaque, &t->index->opaque_capacity, t->nopaque + 1, sizeof(*grown));
+	if (!grown)
+		return out_of_memory;
+	t->opaque = grown;
+	grown[t->nopaque++] = (struct trace_opaque){
+		.connection = field_uint(&f, line, "connection", UINT64_MAX, 0),
+		.pid = (int32_t)field_int(&f, line, "pid", INT32_MIN, INT32_MAX, 0),
+		.peer = field_string(&f, line, "peer"),
+		.kind = field_string(&f, line, "kind"),
+		.server_name = field_string(&f, line, "server_name"),
+		.reason = field_string(&f, line, "reason"),
+		.sent_bytes = field_uint(&f, line, "sent_bytes", UINT64_MAX, 0),
+		.received_bytes = field_uint(&f, line, "received_bytes", UINT64_MAX, 0),
+		.start_ns = field_uint(&f, times, "start", UINT64_MAX, 0),
+		.end_ns = field_uint(&f, times, "end", UINT64_MAX, 0),
+		.first_received_ns = field_uint(&f, times, "first_received", UINT64_MAX, 0),
+	};
+	return f.no_memory ? out_of_memory : f.wrong;
+}
+
+static const char *read_loss(struct trace *t, const cJSON *line, struct line_place place)
+{
+	(void)place;
+	struct fields f = {0};
+	const cJSON *ring = field_object(&f, line, "ring"), *pipeline = field_object(&f, line, "pipeline");
+	const cJSON *dropped = field_object(&f, ring, "dropped"), *blind = field_object(&f, pipeline, "blind");
+	struct ring_loss *r = &t->ring_loss;
+	struct pipeline_loss *p = &t->pipeline_loss;
+
+	for (int i = 0; i < KVS_DROP_REASONS; i++)
+		r->dropped[i] = field_uint(&f, dropped, loss_drop_names[i], UINT64_MAX, 0);
+	r->dropped_bytes = field_uint(&f, ring, "dropped_bytes", UINT64_MAX, 0);
+	r->voided = field_uint(&f, ring, "voided", UINT64_MAX, 0);
+	r->processes = field_uint(&f, ring, "processes", UINT64_MAX, 0);
+	r->foreign_pidns = field_uint(&f, ring, "foreign_pidns", UINT64_MAX, 0);
+	r->passthrough = field_uint(&f, ring, "passthrough", UINT64_MAX, 0);
+	p->holes = field_uint(&f, pipeline, "holes", UINT64_MAX, 0);
+	p->hole_bytes = field_uint(&f, pipeline, "hole_bytes", UINT64_MAX, 0);
+	p->unreadable_bytes = field_uint(&f, pipeline, "unreadable_bytes", UINT64_MAX, 0);
+	p->http_errors = field_uint(&f, pipeline, "http_errors", UINT64_MAX, 0);
+	p->requests_without_response = field_uint(&f, pipeline, "requests_without_response", UINT64_MAX, 0);
+	p->responses_without_request = field_uint(&f, pipeline, "responses_without_request", UINT64_MAX, 0);
+	p->connections_refused = field_uint(&f, pipeline, "connections_refused", UINT64_MAX, 0);
+	for (int i = 1; i < LOSS_BLIND_NAMES; i++)
+		p->blind[i] = field_uint(&f, blind, loss_blind_names[i], UINT64_MAX, 0);
+	t->lines_lost = field_uint(&f, line, "lines_lost", UINT64_MAX, 0);
+	return f.wrong;
+}
+
+static const char *read_footer(struct trace *t, const cJSON *line, struct line_place place)
+{
+	(void)place;
+	struct fields f = {0};
+	t->footer = (struct trace_footer){
+		.end_ns = field_uint(&f, line, "end_ns", UINT64_MAX, 0),
+		.exit_status = (int)field_int(&f, line, "exit_status", 0, INT32_MAX, -1),
+		.signal = (int)field_int(&f, line, "signal", 0, INT32_MAX, -1),
+		.complete = field_bool(&f, line, "complete", false),
+	};
+	t->has_footer = true;
+	return f.wrong;
+}
+
+static const struct {
+	const char *type;
+	const char *(*read)(struct trace *t, const cJSON *line, struct line_place place);
+} line_types[] = {
+	{"header", read_header}, {"part", read_part}, {"exchange", read_exchange}, {"process", read_process},
+	{"opaque", read_opaque}, {"loss", read_loss}, {"footer", read_footer},
+};
+
+static const char *read_line(struct trace *t, struct str text, struct line_place place)
+{
+	const char *end = NULL, *wrong = NULL;
+	cJSON *line = cJSON_ParseWithLengthOpts(text.p, text.n, &end, false);
+	if (!line || !cJSON_IsObject(line) || end != text.p + text.n) {
+		cJSON_Delete(line);
+		return "not a JSON object";
+	}
+	const cJSON *type = field(line, "type");
+	if (!cJSON_IsString(type))
+		wrong = "a line without type";
+	else if (t->index->line == 1 && strcmp(type->valuestring, "header") != 0)
+		wrong = "not a trace: its first line is no header";
+	for (size_t i = 0; !wrong && i < sizeof(line_types) / sizeof(*line_types); i++) {
+		if (strcmp(type->valuestring, line_types[i].type) != 0)
+			continue;
+		wrong = line_types[i].read(t, line, place);
+		break;
+	}
+	cJSON_Delete(line);
+	return wrong;
+}
+
+static void warn(struct trace *t, const char *what)
+{
+	struct buf text;
+	buf_init(&text, 1 << 16);
+	buf_printf(&text, "%s: line %llu: %s (byte %llu); the trace was read up to there", t->path,
+		   (unsigned long long)t->index->line, what, (unsigned long long)t->index->position);
+	free(t->warning);
+	t->warning = buf_steal(&text);
+	buf_release(&text);
+	t->index->stopped = true;
+}
+
+/* Takes the whole lines off the tail, at most `most`. Returns how many. */
+static int take_lines(struct trace *t, size_t scanned, int most)
+{
+	struct trace_index *in = t->index;
+	size_t at = 0;
+	int taken = 0;
+
+	while (taken < most && !in->stopped) {
+		const char *start = in->tail.p + at;
+		const char *from = in->tail.p + (scanned > at ? scanned : at);
+		const char *feed = memchr(from, '\n', in->tail.n - (size_t)(from - in->tail.p));
+		if (!feed)
+			break;
+		struct line_place place = {in->position, (uint64_t)(feed - start)};
+		in->line++;
+		const char *wrong = read_line(t, (struct str){start, place.bytes}, place);
+		if (wrong) {
+			warn(t, wrong);
+			break;
+		}
+		taken++;
+		at += place.bytes + 1;
+		in->position += place.bytes + 1;
+	}
+	buf_consume(&in->tail, at);
+	return taken;
+}
+
+static int read_lines(struct trace *t, int most, char *error, size_t error_bytes)
+{
+	struct trace_index *in = t->index;
+	int taken = in->tail.n ? take_lines(t, 0, most) : 0;
+
+	while (taken < most && !in->stopped) {
+		size_t scanned = in->tail.n;
+		char *to = buf_reserve(&in->tail, READ_BYTES);
+		if (!to) {
+			in->line++;
+			warn(t, "a line that is too long");
+			break;
+		}
+		ssize_t n = pread(in->fd, to, READ_BYTES, (off_t)(in->position + in->tail.n));
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0) {
+			snprintf(error, error_bytes, "%s: %s", t->path, strerror(errno));
+			return -1;
+		}
+		if (n == 0)
+			break;
+		in->tail.n += (size_t)n;
+		in->tail.p[in->tail.n] = '\0';
+		taken += take_lines(t, scanned, most - taken);
+	}
+	return taken;
+}
+
+int trace_open(const char *path, struct trace *out, char *error, size_t error_bytes)
+{
+	*out = (struct trace){0};
+	out->path = strdup(path);
+	out->index = calloc(1, sizeof(*out->index));
+	if (out->index)
+		out->index->fd = -1;
+	if (!out->path || !out->index) {
+		snprintf(error, error_bytes, "%s: %s", path, out_of_memory);
+		return -1;
+	}
+	buf_init(&out->index->tail, TRACE_LINE_MAX + READ_BYTES);
+	for (size_t i = 0; i < INDEX_LISTS; i++)
+		out->index->lists[i].exchange = INDEX_NONE;
+	out->index->fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (out->index->fd < 0) {
+		snprintf(error, error_bytes, "%s: %s", path, strerror(errno));
+		return -1;
+	}
+	int lines = read_lines(out, 1, error, error_bytes);
+	if (lines < 0)
+		return -1;
+	if (lines == 0) {
+		snprintf(error, error_bytes, "%s%s", out->warning ? "" : path,
+			 out->warning ? out->warning : ": no trace: it has no header line");
+		return -1;
+	}
+	if (out->version > KVS_TRACE_VERSION) {
+		snprintf(error, error_bytes, "%s: line 1: trace version %d, this kvscope reads up to version %d", path,
+			 out->version, KVS_TRACE_VERSION);
+		return -1;
+	}
+	return 0;
+}
+
+int trace_read_more(struct trace *t, char *error, size_t error_bytes)
+{
+	return read_lines(t, INT32_MAX, error, error_bytes);
+}
+
+int trace_read(const char *path, struct trace *out, char *error, size_t error_bytes)
+{
+	if (trace_open(path, out, error, error_bytes) < 0 || trace_read_more(out, error, error_bytes) < 0)
+		return -1;
+	if (!out->index->stopped && out->index->tail.n > 0) {
+		out->index->line++;
+		warn(out, "the file ends inside this line");
+	}
+	return 0;
+}
+
+void trace_release(struct trace *t)
+{
+	struct trace_index *in = t->index;
+
+	for (size_t i = 0; i < t->nexchanges; i++)
+		exchange_release(&t->exchanges[i]);
+	for (size_t i = 0; i < t->nprocesses; i++)
+		free(t->processes[i].exe);
+	for (size_t i = 0; i < t->nopaque; i++) {
+		free(t->opaque[i].peer);
+		free(t->opaque[i].kind);
+		free(t->opaque[i].server_name);
+		free(t->opaque[i].reason);
+	}
+	for (size_t i = 0; t->command && t->command[i]; i++)
+		free(t->command[i]);
+	if (in) {
+		struct exchange_id *id, *next;
+		HASH_ITER(hh, in->ids, id, next)
+		{
+			HASH_DEL(in->ids, id);
+			free(id);
+		}
+		for (size_t i = 0; i < t->nexchanges; i++)
+			segments_free(&in->exchanges[i]);
+		index_release_rebuilt(in, t->nparts);
+		free(in->exchanges);
+		free(in->parts);
+		buf_release(&in->tail);
+		if (in->fd >= 0)
+			close(in->fd);
+		free(in);
+	}
+	free(t->exchanges);
+	free(t->parts);
+	free(t->processes);
+	free(t->opaque);
+	free(t->command);
+	free(t->cwd);
+	free(t->capture_mode);
+	free(t->path);
+	free(t->warning);
+	*t = (struct trace){0};
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+#include "trace/words.h"
+
+static const char *const grades[] = {
+	[GRADE_EXACT] = "exact",
+	[GRADE_RECORD_LEVEL] = "record-level",
+	[GRADE_DEGENERATE] = "degenerate",
+};
+
+const char *const loss_drop_names[KVS_DROP_REASONS] = {
+	[KVS_DROP_FULL] = "full",         [KVS_DROP_NESTED] = "nested",     [KVS_DROP_CONNS] = "connections",
+	[KVS_DROP_IDENTITY] = "identity", [KVS_DROP_INTERNAL] = "internal",
+};
+
+const char *const loss_blind_names[LOSS_BLIND_NAMES] = {
+	[KVS_BLIND_IO_URING] = "io_uring",
+	[KVS_BLIND_SENDFILE] = "sendfile",
+	[KVS_BLIND_PASSED] = "passed",
+};
+
+const char *timing_grade_name(enum timing_grade grade)
+{
+	return grades[grade];
+}
+
+int timing_grade_from_name(struct str name)
+{
+	for (int i = 0; i < (int)(sizeof(grades) / sizeof(*grades)); i++)
+		if (str_eq(str_from(grades[i]), name))
+			return i;
+	return -1;
+}

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: MIT */
+#include "trace/writer.h"
+
+#include "api/api.h"
+#include "base/array.h"
+#include "trace/bases.h"
+#include "trace/likes.h"
+#include "trace/lines.h"
+#include "trace/rest.h"
+#include "trace/sink.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A part that the table has no memory for is written again when it comes again. */
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+
+/* What makes two parts the same one. */
+struct part_key {
+	struct digest raw;
+	uint8_t kind, role, block, unused;
+};
+
+struct known_part {
+	struct part_key key;
+	uint32_t id;
+	UT_hash_handle hh;
+};
+
+struct trace_writer {
+	struct line_sink sink;
+	char *path;
+	struct hide hide;
+	struct known_part *parts;
+	uint32_t nparts;
+	uint64_t nexchanges;
+	struct bases bases;
+	struct likes likes;
+
+	/* Scratch, kept for the next exchange. */
+	struct body_items items;
+	struct body_ops ops;
+	uint32_t *ids;
+	size_t ids_capacity;
+	uint32_t *seen; /* per part; all 0 between uses */
+	size_t seen_capacity;
+};
+
+static void writer_free(struct trace_writer *w)
+{
+	struct known_part *p, *next;
+
+	line_sink_release(&w->sink);
+	HASH_ITER(hh, w->parts, p, next)
+	{
+		HASH_DEL(w->parts, p);
+		free(p);
+	}
+	bases_release(&w->bases);
+	likes_release(&w->likes);
+	hide_release(&w->hide);
+	body_items_release(&w->items);
+	free(w->ops.ops);
+	free(w->ids);
+	free(w->seen);
+	free(w->path);
+	free(w);
+}
+
+int trace_writer_open(const char *path, bool overwrite, const struct trace_header *header, struct trace_writer **out,
+		      char *error, size_t error_bytes)
+{
+	struct trace_writer *w = calloc(1, sizeof(*w));
+	if (!w || !(w->path = strdup(path))) {
+		free(w);
+		snprintf(error, error_bytes, "%s: out of memory", path);
+		return -1;
+	}
+	w->sink.fd = -1;
+	body_items_init(&w->items);
+	if (hide_init(&w->hide, header->content == CONTENT_NONE) < 0) {
+		snprintf(error, error_bytes, "%s: no random key: %s", path, strerror(errno));
+		goto failed;
+	}
+	if (line_sink_open(&w->sink, path, overwrite) < 0) {
+		snprintf(error, error_bytes, "%s: cannot create the trace: %s", path, strerror(errno));
+		goto failed;
+	}
+	line_header(line_sink_begin(&w->sink), header);
+	if (line_sink_commit(&w->sink, 1, true) < 0) {
+		snprintf(error, error_bytes, "%s: cannot write the trace's header: out of memory", path);
+		goto failed;
+	}
+	*out = w;
+	return 0;
+failed:
+	writer_free(w);
+	return -1;
+}
+
+static struct part_key key_of(const struct prompt_part *part)
+{
+	return (struct part_key){part->raw, (uint8_t)part->kind, (uint8_t)part->role, (uint8_t)part->block, 0};
+}
+
+static int know_part(struct trace_writer *w, const struct part_key *key, uint32_t id)
+{
+	struct known_part *p = calloc(1, sizeof(*p));
+	if (!p)
+		return -1;
+	p->key = *key;
+	p->id = id;
+	HASH_ADD(hh, w->parts, key, sizeof(p->key), p);
+	if (!p->hh.tbl) {
+		free(p);
+		return -1;
+	}
+	return 0;
+}
+
+/* Writes the parts that the trace does not have yet, and fills w->ids. Returns the number of lines, -1 without memory.
+ */
+static int64_t write_parts(struct trace_writer *w, struct buf *to, const struct exchange *x, size_t nparts)
+{
+	int64_t lines = 0;
+
+	uint32_t *grown = array_grow(w->ids, &w->ids_capacity, nparts, sizeof(*grown));
+	if (!grown)
+		return -1;
+	w->ids = grown;
+	for (size_t i = 0; i < nparts; i++) {
+		const struct prompt_part *part = &x->prompt.parts[i];
+		const struct part_key key = key_of(part);
+		struct known_part *known;
+
+		HASH_FIND(hh, w->parts, &key, sizeof(key), known);
+		if (known) {
+			w->ids[i] = known->id;
+			continue;
+		}
+		struct str text = {x->request.body.p + part->offset, part->bytes};
+		struct line_like like;
+		bool has_like = !w->hide.on && likes_find(&w->likes, &part->normalised, text, &like);
+
+		w->ids[i] = w->nparts++;
+		line_part(to, w->ids[i], part, text, has_like ? &like : NULL, &w->hide);
+		lines++;
+		if (know_part(w, &key, w->ids[i]) < 0)
+			return -1;
+		if (!has_like && !w->hide.on)
+			likes_keep(&w->likes, &part->normalised, w->ids[i], text);
+	}
+	return lines;
+}
+
+/* The lines that held parts from `id` on were given up: as if they had never been seen. */
+static void forget_parts(struct trace_writer *w, uint32_t id)
+{
+	struct known_part *p, *next;
+
+	HASH_ITER(hh, w->parts, p, next)
+	{
+		if (p->id < id)
+			continue;
+		HASH_DEL(w->parts, p);
+		free(p);
+	}
+	w->nparts = id;
+	likes_release(&w->likes);
+}
+
+static int make_delta(struct trace_writer *w, const struct base *base)
+{
+	size_t before = w->seen_capacity;
+	uint32_t *grown = array_grow(w->seen, &w->seen_capacity, w->nparts, sizeof(*grown));
+	if (!grown)
+		return -1;
+	w->seen = grown;
+	memset(w->seen + before, 0, (w->seen_capacity - before) * sizeof(*w->seen));
+	return body_delta(base ? &base->items : NULL, &w->items, w->seen, w->nparts, &w->ops);
+}
+
+static void put_word(struct buf *to, const char *word)
+{
+	buf_puts(to, word ? word : "");
+	buf_putc(to, '\n');
+}
+
+void trace_writer_exchange(struct trace_writer *w, struct exchange *x)
+{
+	struct str body = buf_str(&x->request.body);
+	bool has_body = (body.n > 0 || x->request.body_bytes == 0) && body.n < UINT32_MAX;
+	size_t nparts = has_body ? body_usable_parts(&x->prompt, body.n) : 0;
+	uint32_t parts_before = w->nparts;
+	struct line_body line = {0};
+	struct base *base = NULL;
+	struct buf key, server;
+
+	buf_init(&key, 1 << 20);
+	buf_init(&server, 1 << 20);
+	struct buf *to = line_sink_begin(&w->sink);
+	int64_t lines = write_parts(w, to, x, nparts);
+	bool failed = lines < 0;
+
+	if (has_body && !failed) {
+		const char *words[] = {x->session, x->agent, x->model, x->request.path};
+		for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+			put_word(&key, words[i]);
+		put_word(&server, x->peer);
+		buf_printf(&server, "%d", (int)x->api);
+		failed = body_items_build(&w->items, &x->prompt, nparts, w->ids, body) < 0 || !buf_reserve(&key, 0);
+	}
+	if (has_body && !failed) {
+		base = bases_find(&w->bases, key.p, buf_str(&server).p, &w->items);
+		failed = make_delta(w, base) < 0;
+		line = (struct line_body){&w->items, &w->ops, base && w->ops.copied ? base->exchange : 0};
+	}
+	if (failed)
+		to->failed = true;
+	else
+		line_exchange(to, x, &line, &w->hide);
+
+	if (line_sink_commit(&w->sink, (uint64_t)(failed ? 1 : lines + 1), false) < 0) {
+		forget_parts(w, parts_before);
+	} else {
+		w->nexchanges++;
+		if (has_body)
+			bases_remember(&w->bases, base, w->ops.copied, key.p, buf_str(&server).p, x->id, &w->items);
+	}
+	buf_release(&key);
+	buf_release(&server);
+}
+
+void trace_writer_process(struct trace_writer *w, const struct pipeline_process *p)
+{
+	line_process(line_sink_begin(&w->sink), p);
+	line_sink_commit(&w->sink, 1, false);
+}
+
+void trace_writer_opaque(struct trace_writer *w, const struct opaque_connection *c)
+{
+	line_opaque(line_sink_begin(&w->sink), c);
+	line_sink_commit(&w->sink, 1, false);
+}
+
+int trace_writer_close(struct trace_writer *w, const struct ring_loss *ring, const struct pipeline_loss *pipeline,
+		       const struct trace_footer *footer, char *error, size_t error_bytes)
+{
+	struct buf *to = line_sink_begin(&w->sink);
+	line_loss(to, ring, pipeline, w->sink.lost_lines);
+	line_footer(to, footer, w->nexchanges, w->nparts);
+	line_sink_commit(&w->sink, 2, true);
+
+	int status = 0;
+	if (line_sink_finish(&w->sink) > 0) {
+		rest_save(w->path, buf_str(&w->sink.waiting), strerror(w->sink.trouble), error, error_bytes);
+		status = -1;
+	}
+	if (w->sink.lost_lines) {
+		size_t n = status < 0 ? strnlen(error, error_bytes) : 0;
+		snprintf(error + n, error_bytes - n, "%s%llu lines were given up while the trace could not be written",
+			 n ? "; " : "", (unsigned long long)w->sink.lost_lines);
+		status = -1;
+	}
+	writer_free(w);
+	return status;
+}
