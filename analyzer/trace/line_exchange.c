@@ -6,6 +6,7 @@
 #include "trace/words.h"
 
 #include <math.h>
+#include <string.h>
 
 /* "sha256" is what others can check and look up; "hmac" says that this is not. */
 static void body_digest(struct json_out *j, const struct digest *d, bool exact, const struct hide *hide)
@@ -173,6 +174,23 @@ static void arrivals(struct json_out *j, const struct exchange_response *r, uint
 	json_out_bool(j, "arrivals_cut", r->arrivals_cut);
 }
 
+/*
+ * An error's words may be the server's, and quote what was sent. Without content only its kind is kept: the one word
+ * before the colon.
+ */
+static void response_error(struct json_out *j, const char *error, const struct hide *hide)
+{
+	static const char word[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_";
+	size_t n = error ? strspn(error, word) : 0;
+
+	if (!error || !hide->on)
+		json_out_cstr(j, "error", error);
+	else if (n > 0 && n <= 64 && error[n] == ':')
+		json_out_str(j, "error", (struct str){error, n});
+	else
+		json_out_cstr(j, "error", "its words are not kept");
+}
+
 static void response(struct json_out *j, const struct exchange *x, const struct hide *hide)
 {
 	const struct exchange_response *r = &x->response;
@@ -187,7 +205,7 @@ static void response(struct json_out *j, const struct exchange *x, const struct 
 	json_out_cstr(j, "content_encoding", r->content_encoding);
 	headers(j, r->headers, r->nheaders);
 	json_out_bool(j, "streamed", r->streamed);
-	json_out_cstr(j, "error", r->error);
+	response_error(j, r->error, hide);
 	json_out_cstr(j, "id", r->id);
 	json_out_cstr(j, "model", r->model);
 	json_out_cstr(j, "engine", r->engine);

@@ -65,8 +65,8 @@ void line_part(struct buf *to, uint32_t id, const struct prompt_part *part, stru
 	json_out_cstr(&j, "block", block_type_name(part->block));
 	json_out_uint(&j, "bytes", text.n);
 	json_out_uint(&j, "normalised_bytes", part->normalised_bytes);
-	line_json_digest(&j, "fingerprint", &part->normalised, hide);
-	line_json_digest(&j, "fingerprint_raw", &part->raw, hide);
+	line_json_digest(&j, hide->on ? "hmac" : "sha256", &part->raw, hide);
+	line_json_digest(&j, hide->on ? "normalised_hmac" : "normalised_sha256", &part->normalised, hide);
 	if (hide->on) {
 		struct buf chain;
 		buf_init(&chain, BUF_UNLIMITED);

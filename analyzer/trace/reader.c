@@ -99,8 +99,9 @@ static const char *read_part(struct trace *t, const cJSON *line, struct line_pla
 	part.kind = (enum part_kind)k;
 	part.role = r < 0 ? ROLE_OTHER : (enum part_role)r;
 	part.block = b < 0 ? BLOCK_OTHER : (enum block_type)b;
-	if (!field_digest(&f, line, "fingerprint", &part.normalised))
-		return "a part without fingerprint";
+	if (!field_digest(&f, line, "normalised_sha256", &part.normalised) &&
+	    !field_digest(&f, line, "normalised_hmac", &part.normalised))
+		return "a part without its normalised hash";
 	/* Only a part with a text of its own can stand for others: no chains. */
 	if (like && (!value_uint(field(like, "part"), UINT32_MAX, &other) || other >= t->nparts ||
 		     in->parts[other].like || !t->parts[other].exact))

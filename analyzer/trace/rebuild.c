@@ -116,7 +116,8 @@ static const struct item_list *resolve(struct trace *t, uint32_t exchange)
 		}
 		to->exchange = chain[n];
 		to->used = ++in->clock;
-		/* What served as a base is the first to go: a long walk must not push out other conversations' lists. */
+		/* What served as a base is the first to go: a long walk must not push out other conversations' lists.
+		 */
 		if (list)
 			list->used = 0;
 		list = to;

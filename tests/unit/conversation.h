@@ -110,8 +110,8 @@ static inline void conversation_exchange(struct conversation *c, uint64_t id, st
 	buf_puts(b, "],\"system\":[");
 	for (uint32_t i = 0; i < 2; i++) {
 		size_t offset = b->n;
-		buf_printf(b, "%s{\"type\":\"text\",\"text\":\"system %u, revision %u of %u\"}", i ? "," : "", i, c->system,
-			   c->seed);
+		buf_printf(b, "%s{\"type\":\"text\",\"text\":\"system %u, revision %u of %u\"}", i ? "," : "", i,
+			   c->system, c->seed);
 		offset += i != 0;
 		conversation_part(x, offset, PART_SYSTEM, ROLE_SYSTEM, BLOCK_TEXT, i, 0,
 				  (struct str){b->p + offset, b->n - offset});
