@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 #include "trace/words.h"
 
+#include <assert.h>
+
 static const char *const grades[] = {
 	[GRADE_EXACT] = "exact",
 	[GRADE_RECORD_LEVEL] = "record-level",
 	[GRADE_DEGENERATE] = "degenerate",
 };
 
+/* A new reason needs a word here and in the schema. */
+static_assert(KVS_DROP_REASONS == KVS_DROP_UNDECIDED + 1, "a reason without a word");
 const char *const loss_drop_names[KVS_DROP_REASONS] = {
 	[KVS_DROP_FULL] = "full",         [KVS_DROP_NESTED] = "nested",     [KVS_DROP_CONNS] = "connections",
-	[KVS_DROP_IDENTITY] = "identity", [KVS_DROP_INTERNAL] = "internal",
+	[KVS_DROP_IDENTITY] = "identity", [KVS_DROP_INTERNAL] = "internal", [KVS_DROP_UNDECIDED] = "undecided",
 };
 
 const char *const loss_blind_names[LOSS_BLIND_NAMES] = {
