@@ -97,10 +97,11 @@ static int read_message(struct prompt_build *b)
 	uint32_t index = 0;
 	int r = object ? read_members(b, p->messages, &role) : read_whole(b, BLOCK_OTHER, p->messages, &index);
 
-	if (r == 0 && b->openai && role == ROLE_TOOL) {
+	if (b->openai && role == ROLE_TOOL) {
 		/* The result of a call: with its call's id it is one thing, as a tool_result block is elsewhere. */
 		p->nparts = first;
-		r = build_part(b, BLOCK_TOOL_RESULT, p->messages, 0, offset);
+		if (r == 0)
+			r = build_part(b, BLOCK_TOOL_RESULT, p->messages, 0, offset);
 	}
 	if (b->openai && !b->system_whole) {
 		if (role == ROLE_SYSTEM)
