@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: MIT */
+#include "lineage/lineage.h"
+
+#include "base/array.h"
+#include "base/buf.h"
+#include "lineage/names.h"
+#include "lineage/pair_map.h"
+#include "lineage/roles.h"
+
+#include <stdlib.h>
+
+/* How far back in a prompt a known word of the assistant is looked for. */
+#define WITNESS_PARTS_MAX 512
+
+struct scope {
+	bool session, agent; /* the headers that made it */
+	uint32_t main;       /* its lineage with the most tools, the earliest of these */
+	uint32_t main_tools;
+};
+
+/* What finding needs to know of a lineage besides what it answers. */
+struct state {
+	bool single; /* no prompt of it had an assistant part so far */
+	uint32_t longest;
+	uint32_t
+		*unfilled; /* its requests that were not prefilled when the last one began: few, they run in parallel */
+	size_t nunfilled, capacity;
+};
+
+struct finder {
+	const struct prompt_tree *tree;
+	struct lineage_request *requests;
+	struct lineage_set *out;
+	size_t lineages_capacity, sessions_capacity;
+
+	struct names scope_names, session_names;
+	struct scope *scopes;
+	size_t nscopes, scopes_capacity;
+	struct state *states; /* by lineage */
+	size_t states_capacity;
+	struct buf key;
+
+	struct pair_map owner;   /* (scope, node) → lineage that first sent this prefix */
+	struct pair_map sent;    /* (lineage, node) → 0: the lineage has sent this prefix */
+	struct pair_map ends;    /* (scope, node) → last request whose prompt ended here */
+	struct pair_map heads;   /* (scope, node) → last lineage with these tools and system */
+	struct pair_map witness; /* (scope and whether it has tools, symbol) → last lineage that sent it */
+};
+
+static void key_add(struct buf *key, const char *s)
+{
+	/* With the terminator, so that no two lists of strings look alike; NULL differs from "". */
+	buf_putc(key, s ? '=' : '-');
+	buf_append(key, s ? s : "", s ? strlen(s) + 1 : 1);
+}
+
+static int scope_of(struct finder *f, const struct lineage_request *r, uint32_t *number)
+{
+	buf_reset(&f->key);
+	/* No model reads what count_tokens counts, so nothing of it is sent again later. */
+	buf_putc(&f->key, !r->has_prompt ? 'x' : r->api == KVS_API_ANTHROPIC_COUNT_TOKENS ? 'c' : 'p');
+	if (!r->has_prompt)
+		buf_printf(&f->key, "%d", (int)r->api);
+	if (r->session) {
+		key_add(&f->key, r->session);
+		key_add(&f->key, r->agent);
+	} else {
+		key_add(&f->key, NULL);
+		key_add(&f->key, r->model);
+		key_add(&f->key, r->server);
+	}
+	if (f->key.failed || names_number(&f->scope_names, buf_str(&f->key), number) < 0)
+		return -1;
+	if (*number < f->nscopes)
+		return 0;
+	struct scope *grown = array_grow(f->scopes, &f->scopes_capacity, (size_t)*number + 1, sizeof(*grown));
+	if (!grown)
+		return -1;
+	f->scopes = grown;
+	f->scopes[*number] = (struct scope){.session = r->session, .agent = r->agent, .main = LINEAGE_NONE};
+	f->nscopes = (size_t)*number + 1;
+	return 0;
+}
+
+static int session_of(struct finder *f, uint32_t request, uint32_t *number)
+{
+	const struct lineage_request *r = &f->requests[request];
+	buf_reset(&f->key);
+	key_add(&f->key, r->session);
+	if (!r->session)
+		buf_printf(&f->key, "%u", r->run);
+	if (f->key.failed || names_number(&f->session_names, buf_str(&f->key), number) < 0)
+		return -1;
+	if (*number < f->out->nsessions)
+		return 0;
+	struct lineage_session *grown =
+		array_grow(f->out->sessions, &f->sessions_capacity, (size_t)*number + 1, sizeof(*grown));
+	if (!grown)
+		return -1;
+	f->out->sessions = grown;
+	f->out->sessions[*number] = (struct lineage_session){.id = r->session, .first = request};
+	f->out->nsessions = (size_t)*number + 1;
+	return 0;
+}
+
+static int begin_lineage(struct finder *f, uint32_t request, uint32_t *lineage)
+{
+	struct lineage_set *out = f->out;
+	uint32_t session;
+	if (session_of(f, request, &session) < 0)
+		return -1;
+	struct lineage *grown = array_grow(out->lineages, &f->lineages_capacity, out->n + 1, sizeof(*grown));
+	if (!grown)
+		return -1;
+	out->lineages = grown;
+	struct state *states = array_grow(f->states, &f->states_capacity, out->n + 1, sizeof(*states));
+	if (!states)
+		return -1;
+	f->states = states;
+	*lineage = (uint32_t)out->n;
+	f->states[out->n] = (struct state){.single = true, .longest = LINEAGE_NONE};
+	out->lineages[out->n++] =
+		(struct lineage){.session = session, .first = request, .agent = f->requests[request].agent};
+	return 0;
+}
+
+static const struct tree_node *node_of(const struct finder *f, uint32_t node)
+{
+	return prompt_tree_node(f->tree, node);
+}
+
+/* Rule 1: the lineage of the longest earlier prefix in this scope, if it is more than a common beginning. */
+static uint32_t by_prefix(const struct finder *f, uint32_t scope, uint32_t prompt)
+{
+	uint32_t node = prompt;
+	while (node != TREE_ROOT && pair_map_get(&f->owner, scope, node) == PAIR_NONE)
+		node = node_of(f, node)->parent;
+	if (!prompt_tree_is_message(f->tree, node))
+		return LINEAGE_NONE;
+	if (node_of(f, node)->assistants > 0)
+		return pair_map_get(&f->owner, scope, node);
+	for (; prompt_tree_is_message(f->tree, node); node = node_of(f, node)->parent) {
+		uint32_t request = pair_map_get(&f->ends, scope, node);
+		if (request != PAIR_NONE)
+			return f->requests[request].lineage;
+	}
+	return LINEAGE_NONE;
+}
+
+static uint32_t witness_scope(const struct finder *f, uint32_t scope, uint32_t prompt)
+{
+	return scope * 2 + (node_of(f, prompt)->count[PART_TOOL] > 0);
+}
+
+/* Rule 2: the lineage whose assistant, or last user part, this prompt repeats. */
+static uint32_t by_witness(const struct finder *f, uint32_t scope, uint32_t prompt)
+{
+	uint32_t assistants = node_of(f, prompt)->assistants;
+	uint32_t key = witness_scope(f, scope, prompt);
+	uint32_t node = prompt;
+	for (int i = 0; i < WITNESS_PARTS_MAX && prompt_tree_is_message(f->tree, node); i++) {
+		const struct tree_node *n = node_of(f, node);
+		uint32_t lineage = pair_map_get(&f->witness, key, n->symbol);
+		/* A user part says little unless the assistant has answered it here. */
+		bool said = prompt_tree_symbol_of(f->tree, node)->role == ROLE_ASSISTANT || n->assistants < assistants;
+		if (lineage != PAIR_NONE && said)
+			return lineage;
+		node = n->parent;
+	}
+	return LINEAGE_NONE;
+}
+
+/* Rule 3: a conversation that started afresh, or one more question of the same kind. */
+static uint32_t by_head(const struct finder *f, uint32_t scope, uint32_t prompt)
+{
+	const struct tree_node *n = node_of(f, prompt);
+	const struct scope *s = &f->scopes[scope];
+	uint32_t lineage = pair_map_get(&f->heads, scope, n->head);
+	if (lineage == PAIR_NONE)
+		return LINEAGE_NONE;
+	if (s->agent || (s->session && lineage == s->main))
+		return lineage;
+	bool one_shot = n->count[PART_TOOL] == 0 && n->assistants == 0 && f->states[lineage].single;
+	return one_shot && n->head != TREE_ROOT ? lineage : LINEAGE_NONE;
+}
+
+static uint32_t longer(const struct finder *f, uint32_t a, uint32_t b)
+{
+	if (a == LINEAGE_NONE)
+		return b;
+	uint64_t bytes[2];
+	for (int i = 0; i < 2; i++) {
+		const struct tree_node *n = node_of(f, f->requests[i ? b : a].prompt);
+		bytes[i] = n->bytes[PART_TOOL] + n->bytes[PART_SYSTEM] + n->bytes[PART_MESSAGE];
+	}
+	return bytes[1] >= bytes[0] ? b : a;
+}
+
+static int choose_parent(struct finder *f, uint32_t request, bool restart)
+{
+	struct lineage_request *r = &f->requests[request];
+	struct state *s = &f->states[r->lineage];
+	size_t left = 0;
+	for (size_t i = 0; i < s->nunfilled; i++) {
+		uint32_t earlier = s->unfilled[i];
+		if (f->requests[earlier].prefilled_ns <= r->start_ns)
+			s->longest = longer(f, s->longest, earlier);
+		else
+			s->unfilled[left++] = earlier;
+	}
+	s->nunfilled = left;
+	r->parent = s->longest;
+	if (restart) {
+		s->longest = LINEAGE_NONE;
+		s->nunfilled = 0;
+	}
+	if (r->prefilled_ns == 0)
+		return 0;
+	uint32_t *grown = array_grow(s->unfilled, &s->capacity, s->nunfilled + 1, sizeof(*grown));
+	if (!grown)
+		return -1;
+	s->unfilled = grown;
+	s->unfilled[s->nunfilled++] = request;
+	return 0;
+}
+
+/* Notes the prompt's last part that a user or a tool sent, by which its continuation can be known. */
+static int note_last_user_part(struct finder *f, uint32_t key, uint32_t prompt, uint32_t lineage)
+{
+	for (uint32_t node = prompt; prompt_tree_is_message(f->tree, node); node = node_of(f, node)->parent) {
+		enum part_role role = prompt_tree_symbol_of(f->tree, node)->role;
+		if (role == ROLE_USER || role == ROLE_TOOL)
+			return pair_map_put(&f->witness, key, node_of(f, node)->symbol, lineage);
+		if (role == ROLE_ASSISTANT)
+			break;
+	}
+	return 0;
+}
+
+/* Enters the prompt into the tables and finds how much of it the lineage had sent before. */
+static int record(struct finder *f, uint32_t scope, uint32_t request)
+{
+	struct lineage_request *r = &f->requests[request];
+	uint32_t lineage = r->lineage, node = r->prompt;
+	uint32_t key = witness_scope(f, scope, r->prompt);
+
+	for (; node != TREE_ROOT && pair_map_get(&f->sent, lineage, node) == PAIR_NONE;
+	     node = node_of(f, node)->parent) {
+		if (pair_map_put(&f->sent, lineage, node, 0) < 0)
+			return -1;
+		if (pair_map_get(&f->owner, scope, node) == PAIR_NONE &&
+		    pair_map_put(&f->owner, scope, node, lineage) < 0)
+			return -1;
+		if (prompt_tree_symbol_of(f->tree, node)->role == ROLE_ASSISTANT &&
+		    pair_map_put(&f->witness, key, node_of(f, node)->symbol, lineage) < 0)
+			return -1;
+	}
+	r->shared = node;
+	uint32_t end = pair_map_get(&f->ends, scope, node);
+	if (end != PAIR_NONE && node != TREE_ROOT && f->requests[end].lineage == lineage)
+		r->repeats = end;
+	const struct tree_node *n = node_of(f, r->prompt);
+	if (pair_map_put(&f->ends, scope, r->prompt, request) < 0 ||
+	    pair_map_put(&f->heads, scope, n->head, lineage) < 0 || note_last_user_part(f, key, r->prompt, lineage) < 0)
+		return -1;
+	if (n->assistants > 0)
+		f->states[lineage].single = false;
+	return 0;
+}
+
+static int place(struct finder *f, uint32_t request)
+{
+	struct lineage_request *r = &f->requests[request];
+	uint32_t scope, lineage = LINEAGE_NONE;
+	bool restart = false;
+
+	r->shared = TREE_ROOT;
+	r->repeats = r->parent = LINEAGE_NONE;
+	if (scope_of(f, r, &scope) < 0)
+		return -1;
+	struct scope *s = &f->scopes[scope];
+	if (!r->has_prompt) {
+		lineage = s->main;
+	} else {
+		lineage = by_prefix(f, scope, r->prompt);
+		if (lineage == LINEAGE_NONE)
+			lineage = by_witness(f, scope, r->prompt);
+		if (lineage == LINEAGE_NONE) {
+			lineage = by_head(f, scope, r->prompt);
+			restart = lineage != LINEAGE_NONE && !f->states[lineage].single;
+		}
+	}
+	if (lineage == LINEAGE_NONE && begin_lineage(f, request, &lineage) < 0)
+		return -1;
+	r->lineage = lineage;
+	f->out->lineages[lineage].requests++;
+	f->out->lineages[lineage].restarts += restart;
+
+	uint32_t tools = r->has_prompt ? node_of(f, r->prompt)->count[PART_TOOL] : 0;
+	if (s->main == LINEAGE_NONE || tools > s->main_tools) {
+		s->main = lineage;
+		s->main_tools = tools;
+	}
+	if (!r->has_prompt)
+		return 0;
+	if (record(f, scope, request) < 0)
+		return -1;
+	return choose_parent(f, request, restart);
+}
+
+int lineage_find(const struct prompt_tree *tree, struct lineage_request *requests, size_t n, struct lineage_set *out)
+{
+	struct finder f = {.tree = tree, .requests = requests, .out = out};
+	int result = 0;
+
+	*out = (struct lineage_set){0};
+	buf_init(&f.key, 1 << 20);
+	if (n >= LINEAGE_NONE)
+		result = -1;
+	for (size_t i = 0; i < n && result == 0; i++)
+		result = place(&f, (uint32_t)i);
+	if (result == 0)
+		result = roles_find(tree, requests, n, out);
+
+	for (size_t i = 0; i < out->n; i++)
+		free(f.states[i].unfilled);
+	free(f.states);
+	free(f.scopes);
+	names_release(&f.scope_names);
+	names_release(&f.session_names);
+	buf_release(&f.key);
+	pair_map_release(&f.owner);
+	pair_map_release(&f.sent);
+	pair_map_release(&f.ends);
+	pair_map_release(&f.heads);
+	pair_map_release(&f.witness);
+	return result;
+}
+
+void lineage_set_release(struct lineage_set *set)
+{
+	free(set->lineages);
+	free(set->sessions);
+	*set = (struct lineage_set){0};
+}
