@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+#include "report/report_blind.h"
+
+#include "report/units.h"
+
+#include <string.h>
+
+/* TLS connections to one server are told together; of more servers than this the rest is counted. */
+#define SERVERS_MAX 8
+
+struct server {
+	const char *name;
+	uint64_t connections, sent, received;
+};
+
+static void line(struct buf *to, uint64_t n, const char *noun, const char *rest)
+{
+	if (n == 0)
+		return;
+	units_plural(to, n, noun);
+	buf_printf(to, " %s\n", rest);
+}
+
+static size_t server_find(struct server *servers, size_t n, const char *name)
+{
+	size_t i = 0;
+	while (i < n && strcmp(servers[i].name, name) != 0)
+		i++;
+	return i;
+}
+
+static void encrypted(const struct report *r, struct buf *to)
+{
+	struct server servers[SERVERS_MAX];
+	size_t n = 0;
+	uint64_t others = 0;
+	for (size_t i = 0; i < r->ntraces; i++) {
+		for (size_t k = 0; k < r->traces[i].nopaque; k++) {
+			const struct trace_opaque *o = &r->traces[i].opaque[k];
+			if (!o->kind || strcmp(o->kind, "tls") != 0)
+				continue;
+			const char *name = o->server_name ? o->server_name : o->peer ? o->peer : "an unknown server";
+			size_t at = server_find(servers, n, name);
+			if (at == SERVERS_MAX) {
+				others++;
+				continue;
+			}
+			if (at == n)
+				servers[n++] = (struct server){.name = name};
+			servers[at].connections++;
+			servers[at].sent += o->sent_bytes;
+			servers[at].received += o->received_bytes;
+		}
+	}
+	for (size_t i = 0; i < n; i++) {
+		char sent[UNITS_CHARS], received[UNITS_CHARS];
+		units_plural(to, servers[i].connections, "encrypted connection");
+		buf_puts(to, " to ");
+		units_text(to, servers[i].name, 60, false);
+		buf_printf(to, ": %s sent, %s received, contents unknown.\n", units_bytes(servers[i].sent, sent),
+			   units_bytes(servers[i].received, received));
+	}
+	line(to, others, "more encrypted connection", "to other servers.");
+}
+
+static void unreadable(const struct report *r, struct buf *to)
+{
+	uint64_t n = 0;
+	const char *reason = NULL;
+	for (size_t i = 0; i < r->ntraces; i++) {
+		for (size_t k = 0; k < r->traces[i].nopaque; k++) {
+			const struct trace_opaque *o = &r->traces[i].opaque[k];
+			if (!o->kind || strcmp(o->kind, "tls") == 0 || strcmp(o->kind, "http") == 0)
+				continue;
+			n++;
+			if (!reason)
+				reason = o->reason ? o->reason : o->kind;
+		}
+	}
+	if (n == 0)
+		return;
+	units_plural(to, n, "connection");
+	buf_puts(to, " could not be read (");
+	units_text(to, reason, 60, false);
+	buf_puts(to, ").\n");
+}
+
+static void lost_in_ring(const struct report *r, struct buf *to)
+{
+	static const char *const reasons[KVS_DROP_REASONS] = {
+		[KVS_DROP_FULL] = "were lost because the ring was full (a larger --ring-size helps).",
+		[KVS_DROP_NESTED] = "were lost in signal handlers.",
+		[KVS_DROP_CONNS] = "were lost because a process had too many connections.",
+		[KVS_DROP_IDENTITY] = "were held back because a descriptor was no longer the recorded socket.",
+		[KVS_DROP_INTERNAL] = "were lost by trouble inside the library.",
+	};
+	for (size_t i = 0; i < KVS_DROP_REASONS; i++)
+		line(to, r->ring_loss.dropped[i], "record", reasons[i]);
+	line(to, r->ring_loss.voided, "record", "left unfinished by a process that died.");
+	line(to, r->ring_loss.passthrough, "process", "gave up recording.");
+}
+
+static void lost_in_pipeline(const struct report *r, struct buf *to)
+{
+	static const char *const blind[] = {
+		[KVS_BLIND_IO_URING] = "used io_uring, which cannot be recorded.",
+		[KVS_BLIND_SENDFILE] = "used sendfile or splice: sizes are known, contents are not.",
+		[KVS_BLIND_PASSED] = "passed a connection to another process.",
+	};
+	const struct pipeline_loss *p = &r->pipeline_loss;
+	char bytes[UNITS_CHARS];
+	if (p->holes > 0) {
+		units_plural(to, p->holes, "hole");
+		buf_printf(to, " in the recorded streams (%s missing).\n", units_bytes(p->hole_bytes, bytes));
+	}
+	if (p->unreadable_bytes > 0)
+		buf_printf(to, "%s were passed over while looking for the next message.\n",
+			   units_bytes(p->unreadable_bytes, bytes));
+	line(to, p->http_errors, "message", "were no HTTP.");
+	line(to, p->requests_without_response, "request", "got no response.");
+	line(to, p->responses_without_request, "response", "came without a request.");
+	line(to, p->connections_refused, "connection", "more than can be followed at once.");
+	for (size_t i = 1; i < sizeof(blind) / sizeof(*blind); i++)
+		line(to, p->blind[i], "time a process", blind[i]);
+}
+
+static void imprecise(const struct report *r, struct buf *to)
+{
+	const struct report_group *all = &r->all;
+	uint64_t prompts = all->requests - r->count_requests;
+	if (prompts > all->seconds.ttft_of && all->seconds.ttft_of > 0)
+		buf_printf(to,
+			   "The time to the first token is unknown for %llu of %llu requests (no stream, or it "
+			   "came at once).\n",
+			   (unsigned long long)(prompts - all->seconds.ttft_of), (unsigned long long)prompts);
+	if (r->prompts_unreadable > 0) {
+		units_plural(to, r->prompts_unreadable, "prompt");
+		buf_puts(to, " could not be read back: ");
+		units_text(to, r->prompt_error, 120, false);
+		buf_putc(to, '\n');
+	}
+	if (r->lines_lost > 0)
+		line(to, r->lines_lost, "line", "of the trace could not be written.");
+	for (size_t i = 0; i < r->ntraces; i++) {
+		const struct trace *t = &r->traces[i];
+		if (t->warning) {
+			units_text(to, t->warning, 400, false);
+			buf_putc(to, '\n');
+		}
+		if (t->has_footer && !t->footer.complete) {
+			units_text(to, t->path, 200, false);
+			buf_puts(to,
+				 " ended while processes of the run were alive; what they sent later is missing.\n");
+		}
+	}
+}
+
+static void why_empty(const struct report *r, struct buf *to)
+{
+	size_t processes = 0, tls = 0;
+	if (r->nexchanges > 0 || r->ntraces == 0)
+		return;
+	for (size_t i = 0; i < r->ntraces; i++) {
+		processes += r->traces[i].nprocesses;
+		for (size_t k = 0; k < r->traces[i].nopaque; k++)
+			tls += r->traces[i].opaque[k].kind && strcmp(r->traces[i].opaque[k].kind, "tls") == 0;
+	}
+	if (tls > 0)
+		buf_puts(to, "The client spoke TLS, which cannot be read: give it an http:// address of the backend "
+			     "(a settings file may override the environment).\n");
+	else if (processes == 0)
+		buf_puts(to, "No process loaded the recording library: the program is static, setuid or of another "
+			     "kind, or it ended at once.\n");
+	else
+		buf_puts(to, "The processes that were recorded made no request to a path that is known as a language "
+			     "model's.\n");
+}
+
+void report_blind(const struct report *r, struct buf *to)
+{
+	why_empty(r, to);
+	encrypted(r, to);
+	unreadable(r, to);
+	lost_in_ring(r, to);
+	lost_in_pipeline(r, to);
+	imprecise(r, to);
+}

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef REPORT_REPORT_JSON_H
+#define REPORT_REPORT_JSON_H
+
+/* The report as one JSON document (docs/report.md lists the fields). Unknown values are null. Appends. */
+
+#include "report/report.h"
+
+void report_json(const struct report *r, struct buf *to);
+
+#endif
