@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/clock.h"
+#include "cli/command.h"
+#include "cli/msg.h"
+#include "report/report.h"
+#include "report/report_json.h"
+#include "report/report_text.h"
+#include "trace/place.h"
+#include "trace/reader.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define FOLLOW_POLL_MS 250
+#define COLUMNS_WITHOUT_TERMINAL 100
+
+enum { OPT_FOLLOW, OPT_ALL };
+
+static const struct option_spec options[] = {
+	[OPT_FOLLOW] = {.name = "follow",
+			.letter = 'f',
+			.help = "one line per request as it happens, until the run ends"},
+	[OPT_ALL] = {.name = "all", .letter = 'a', .help = "do not shorten long tables"},
+	{0},
+};
+
+static const char *const examples[] = {
+	"kvscope report",
+	"kvscope report --all session.jsonl",
+	"kvscope report --json | jq '.tokens'",
+	"kvscope report --follow          # in a second terminal",
+	NULL,
+};
+
+static int out_of_memory(void)
+{
+	msg_error("out of memory");
+	return EXIT_TROUBLE;
+}
+
+/* The trace that is meant when none is named. The caller frees; NULL after having said why there is none. */
+static char *newest_trace(void)
+{
+	char error[512], *fallback = NULL, *path = NULL;
+	char *folder = trace_place_folder(&fallback, error, sizeof(error));
+	char *cwd = getcwd(NULL, 0);
+	int elsewhere = 0;
+
+	if (folder)
+		path = trace_place_newest(folder, cwd ? cwd : "", &elsewhere, error, sizeof(error));
+	if (!path)
+		msg_error("report: %s", error);
+	else if (elsewhere)
+		msg_note("no trace was made in this directory; the newest one is %s", path);
+	else
+		msg_note("%s", path);
+	free(folder);
+	free(fallback);
+	free(cwd);
+	return path;
+}
+
+static struct report_text_style style_for_stdout(bool all)
+{
+	const struct colours *colours = colours_for(stdout);
+	return (struct report_text_style){
+		.columns = terminal_columns(stdout, COLUMNS_WITHOUT_TERMINAL),
+		.all = all,
+		.bold = colours->bold,
+		.dim = colours->dim,
+		.yellow = colours->yellow,
+		.reset = colours->reset,
+	};
+}
+
+static int print_report(const struct command_line *cl, struct trace *traces, size_t n)
+{
+	struct report report;
+	struct buf text;
+	char error[512];
+	int status = EXIT_TROUBLE;
+
+	buf_init(&text, BUF_UNLIMITED);
+	if (report_build(traces, n, &report, error, sizeof(error)) < 0) {
+		msg_error("report: %s", error);
+		goto out;
+	}
+	if (cl->json) {
+		report_json(&report, &text);
+	} else {
+		struct report_text_style style = style_for_stdout(option_given(cl, OPT_ALL));
+		report_text(&report, &style, &text);
+	}
+	if (text.failed) {
+		status = out_of_memory();
+		goto out;
+	}
+	fwrite(text.p, 1, text.n, stdout);
+	status = finish_stdout(EXIT_OK);
+out:
+	buf_release(&text);
+	report_release(&report);
+	return status;
+}
+
+static int report_files(const struct command_line *cl, char *const *paths, size_t n)
+{
+	struct trace *traces = calloc(n, sizeof(*traces));
+	size_t read = 0;
+	int status = EXIT_TROUBLE;
+
+	if (!traces)
+		return out_of_memory();
+	while (read < n) {
+		char error[512];
+		int r = trace_read(paths[read], &traces[read], error, sizeof(error));
+		read++;
+		if (r < 0) {
+			msg_error("%s", error);
+			goto out;
+		}
+	}
+	status = print_report(cl, traces, n);
+out:
+	while (read > 0)
+		trace_release(&traces[--read]);
+	free(traces);
+	return status;
+}
+
+/* Prints the requests that have come since `printed` of them were in the trace. */
+static int print_news(struct trace *trace, size_t printed)
+{
+	struct report report;
+	struct buf text;
+	char error[512];
+	int status = EXIT_TROUBLE;
+
+	buf_init(&text, BUF_UNLIMITED);
+	if (report_build(trace, 1, &report, error, sizeof(error)) < 0) {
+		msg_error("report: %s", error);
+		goto out;
+	}
+	struct report_text_style style = style_for_stdout(true);
+	for (size_t i = 0; i < report.nexchanges; i++) {
+		const struct report_exchange *e = &report.exchanges[i];
+		if ((size_t)(e->x - trace->exchanges) >= printed)
+			report_text_line(&report, e, &style, &text);
+	}
+	if (text.failed) {
+		status = out_of_memory();
+		goto out;
+	}
+	fwrite(text.p ? text.p : "", 1, text.n, stdout);
+	status = finish_stdout(EXIT_OK);
+out:
+	buf_release(&text);
+	report_release(&report);
+	return status;
+}
+
+/* Long traces take a while to look through: never spend more than a quarter of the time on it. */
+static void wait_a_while(uint64_t busy_ns)
+{
+	uint64_t ns = FOLLOW_POLL_MS * NS_PER_MS;
+	if (busy_ns * 3 > ns)
+		ns = busy_ns * 3;
+	struct timespec t = {.tv_sec = (time_t)(ns / NS_PER_S), .tv_nsec = (long)(ns % NS_PER_S)};
+	nanosleep(&t, NULL);
+}
+
+static int follow(const char *path)
+{
+	struct trace trace;
+	char error[512];
+	size_t printed = 0;
+	int status = EXIT_TROUBLE;
+
+	if (trace_open(path, &trace, error, sizeof(error)) < 0) {
+		msg_error("%s", error);
+		goto out;
+	}
+	for (;;) {
+		uint64_t began = clock_monotonic_ns();
+		if (trace_read_more(&trace, error, sizeof(error)) < 0) {
+			msg_error("%s", error);
+			goto out;
+		}
+		if (trace.nexchanges > printed) {
+			if (print_news(&trace, printed) != EXIT_OK)
+				goto out;
+			printed = trace.nexchanges;
+		}
+		if (trace.warning) {
+			msg_error("%s", trace.warning);
+			goto out;
+		}
+		if (trace.has_footer)
+			break;
+		wait_a_while(clock_monotonic_ns() - began);
+	}
+	status = EXIT_OK;
+out:
+	trace_release(&trace);
+	return status;
+}
+
+static int run_report(const struct command_line *cl)
+{
+	bool follows = option_given(cl, OPT_FOLLOW);
+	char *newest = NULL;
+	char *const *paths = cl->args;
+	size_t n = (size_t)cl->nargs;
+
+	if (follows && (n > 1 || cl->json)) {
+		msg_error(n > 1 ? "report: --follow wants one trace" : "report: --follow prints no JSON");
+		return EXIT_TROUBLE;
+	}
+	if (n == 0) {
+		newest = newest_trace();
+		if (!newest)
+			return EXIT_TROUBLE;
+		paths = &newest;
+		n = 1;
+	}
+	int status = follows ? follow(paths[0]) : report_files(cl, paths, n);
+	free(newest);
+	return status;
+}
+
+const struct command cmd_report = {
+	.name = "report",
+	.summary = "Say where a session's time and tokens went",
+	.synopsis = "[OPTIONS] [TRACE...]",
+	.description = "Reads one or more traces and says which requests belong to one conversation, how many prompt\n"
+		       "tokens were sent, how many of them the same conversation had sent before, how long the first\n"
+		       "tokens took, and what the prompts were made of. Without TRACE: the newest one made in this\n"
+		       "directory, else the newest.\n\n"
+		       "Token counts are those that the backend reported; where it reported none they are estimated\n"
+		       "from bytes and marked so (\"~\", \"estimated\"). What is not known is \"-\", or null in JSON.",
+	.examples = examples,
+	.options = options,
+	.group = COMMAND_EVERYDAY,
+	.takes_json = true,
+	.run = run_report,
+};
