@@ -93,6 +93,8 @@ def play(t, command, model, wrapped):
         run = t.run(client, prefix=prefix, cwd=work) if wrapped else t.command([*prefix, *client], cwd=work)
         if wrapped:
             t.same_bodies(run, mock, model)
+            wrong = [f"{name}: {line}" for name, lines in lib.stamp_orders(run, mock) for line in lines]
+            t.ok(not wrong, f"{model}: stamps stand in order with the mock's", "\n".join(wrong))
         return run, mock.bodies()
 
 

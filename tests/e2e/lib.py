@@ -17,6 +17,7 @@ folder, KEEP=1 keeps the scratch folder.
 import atexit
 import collections
 import difflib
+import itertools
 import json
 import os
 import pathlib
@@ -226,6 +227,32 @@ def shape(entry, ordered):
     in parallel, what their order decides."""
     random = {"times_ns", "session"} | (set() if ordered else {"n", "connection", "cached_tokens", "new_tokens"})
     return sorted((k, str(v)) for k, v in entry.items() if k not in random)
+
+
+OURS = "request_start", "request_end", "first_byte", "headers", "message_start", "first_content", "end"
+# What was sent was sent before it was received: our stamp and the mock's, on one clock, in the order they must have.
+CROSSED = (("ours", "request_start", "head_complete"), ("ours", "request_start", "body_complete"),
+           ("mock", "first_byte", "first_byte"), ("mock", "message_start", "message_start"),
+           ("mock", "first_content", "first_content"), ("mock", "end", "end"))
+
+
+def stamp_orders(run, mock):
+    """Yields (what must hold, the exchanges where it does not) for streamed answers whose bodies are all different."""
+    heard = {entry["sha256"]: entry["times_ns"] for entry in mock.bodies()}
+    pairs = [(x["id"], x["times_ns"], heard[x["request"]["sha256"]]) for x in run.exchanges()]
+
+    def wrong(first, second):
+        """first and second take a pair to a stamp; missing ones are wrong, too."""
+        return [f"exchange {pair[0]}: {first(pair)} > {second(pair)}" for pair in pairs
+                if None in (first(pair), second(pair)) or first(pair) > second(pair)]
+
+    for one, two in itertools.pairwise(OURS):
+        yield f"{one} <= {two}", wrong(lambda p, s=one: p[1][s], lambda p, s=two: p[1][s])
+    for first, one, two in CROSSED:
+        if first == "ours":
+            yield f"{one} <= the mock's {two}", wrong(lambda p, s=one: p[1][s], lambda p, s=two: p[2][s])
+        else:
+            yield f"the mock's {one} <= {two}", wrong(lambda p, s=one: p[2][s], lambda p, s=two: p[1][s])
 
 
 def wait_for(condition, seconds=10):
