@@ -25,9 +25,11 @@ static void log_request(struct json_out *j, const struct mock_call *c)
 	char hex[DIGEST_HEX_CHARS + 1];
 
 	json_out_cstr(j, "api", api_name(c->api));
-	digest_hex(&c->sha256, hex);
-	json_out_cstr(j, "sha256", hex);
-	json_out_uint(j, "bytes", c->body_bytes);
+	if (c->body.p) {
+		digest_hex(&c->sha256, hex);
+		json_out_cstr(j, "sha256", hex);
+		json_out_uint(j, "bytes", c->body.n);
+	}
 	if (!c->read)
 		return;
 	json_out_cstr(j, "model", c->request.model);

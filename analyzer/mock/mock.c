@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/json_out.h"
+#include "http/content.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -103,7 +104,7 @@ static void do_count_tokens(struct mock_call *c)
 {
 	char answer[64];
 
-	if (read_request(c, c->call->body) < 0)
+	if (read_request(c, c->body) < 0)
 		return;
 	snprintf(answer, sizeof(answer), "{\"input_tokens\":%zu}", c->request.prompt.n);
 	http_call_respond(c->call, 200, JSON_TYPE, "", str_from(answer));
@@ -124,7 +125,7 @@ static void do_generate(struct mock_call *c)
 	struct generation *g = &c->generation;
 	char hex[DIGEST_HEX_CHARS + 1];
 
-	if (read_request(c, c->call->body) < 0)
+	if (read_request(c, c->body) < 0)
 		return;
 	g->engine = &m->engine;
 	g->wire = wire_of(c->api);
@@ -189,6 +190,38 @@ static void run_route(struct mock_call *c)
 
 /* ---- what the HTTP server calls */
 
+static void take_decoded(void *context, struct str bytes)
+{
+	buf_append_str(context, bytes);
+}
+
+/* Returns 0, or -1 having answered. */
+static int decode_body(struct mock_call *c)
+{
+	struct str coding = http_call_header(c->call, STR("content-encoding"));
+	const char *error = NULL;
+
+	c->body = c->call->body.p ? c->call->body : STR("");
+	if (coding.n > 0) {
+		c->body = STR_NONE;
+		struct content *content = content_new(coding, limits.body_bytes, take_decoded, &c->decoded, &error);
+		if (!content) {
+			respond_error(c, 415, "", error);
+			return -1;
+		}
+		content_feed(content, c->call->body);
+		error = content_finish(content);
+		content_free(content);
+		if (error || c->decoded.failed) {
+			respond_error(c, 400, "", error ? error : "the mock is out of memory");
+			return -1;
+		}
+		c->body = c->decoded.p ? buf_str(&c->decoded) : STR("");
+	}
+	c->sha256 = digest_of(c->body);
+	return 0;
+}
+
 static void on_request(struct http_call *call)
 {
 	struct mock *m = http_call_server(call)->context;
@@ -203,9 +236,9 @@ static void on_request(struct http_call *call)
 	c->mock = m;
 	c->call = call;
 	c->n = m->requests;
-	c->body_bytes = call->body.n;
-	c->sha256 = digest_of(call->body);
-	run_route(c);
+	buf_init(&c->decoded, limits.body_bytes);
+	if (decode_body(c) == 0)
+		run_route(c);
 }
 
 static void on_done(struct http_call *call, bool aborted)
@@ -230,6 +263,7 @@ static void on_done(struct http_call *call, bool aborted)
 	generation_release(&c->generation);
 	if (c->read)
 		mock_request_release(&c->request);
+	buf_release(&c->decoded);
 	free(c);
 	call->user = NULL;
 }

@@ -50,9 +50,10 @@ struct mock_call {
 	struct http_call *call;
 	uint64_t n; /* from 1, in the order in which requests became complete */
 	enum mock_api api;
-	struct digest sha256; /* of the body without its content coding */
-	size_t body_bytes;
-	bool read; /* `request` is filled in */
+	struct buf decoded;   /* the body, where it came with a content coding */
+	struct str body;      /* without content coding; absent if that could not be taken off */
+	struct digest sha256; /* of it */
+	bool read;            /* `request` is filled in */
 	struct mock_request request;
 	char matched[32]; /* what the script answered with; "": it was not asked */
 	struct generation generation;

@@ -133,12 +133,16 @@ static void call_done(struct http_peer *p, bool aborted)
 
 static void parse_ahead(struct http_peer *p);
 
-/* The response has been handed to the connection whole. */
-static void answered(struct http_peer *p)
+/*
+ * Ends the call with the last bytes of its response. `done` comes before they are sent: what a handler writes down
+ * there can be read by a client that has just got its answer.
+ */
+static void end_call(struct http_peer *p, struct str last)
 {
 	bool goes_on = p->keep_alive && p->whole;
 
 	call_done(p, false);
+	(void)conn_send(&p->conn, last);
 	if (!goes_on) {
 		linger(p);
 		return;
@@ -418,9 +422,8 @@ void http_call_respond(struct http_call *call, int status, const char *type, con
 	buf_printf(f, "Content-Length: %zu\r\n\r\n", body.n);
 	if (!p->head_request)
 		buf_append_str(f, body);
-	send_frame(p);
-	call->end_ns = call->first_byte_ns;
-	answered(p);
+	call->first_byte_ns = call->end_ns = clock_monotonic_ns();
+	end_call(p, buf_str(f));
 }
 
 void http_call_begin(struct http_call *call, int status, const char *type, const char *headers)
@@ -455,9 +458,7 @@ void http_call_end(struct http_call *call)
 	struct http_peer *p = peer_of(call);
 
 	call->end_ns = clock_monotonic_ns();
-	if (p->chunked && !p->head_request)
-		(void)conn_send(&p->conn, STR("0\r\n\r\n"));
-	answered(p);
+	end_call(p, p->chunked && !p->head_request ? STR("0\r\n\r\n") : STR(""));
 }
 
 void http_call_cut(struct http_call *call)
