@@ -9,9 +9,10 @@
 #include <stddef.h>
 
 /*
- * The folder, made if missing. A folder that is a symlink, foreign-owned or open to others is refused. If it cannot be
- * made or written to, a private folder below $TMPDIR or /tmp is used instead and *fallback set to why (one line, caller
- * frees). Returns a path that the caller frees, or NULL with one line in error.
+ * The folder, made if missing. It must be a real folder (no symlink) of this user, closed to others and writable. If it
+ * is not, a private folder below $TMPDIR or /tmp is used instead (always the same one) and *fallback set to why (one
+ * line, caller frees). Returns a path that the caller frees, or NULL with one line in error when that does not do
+ * either.
  */
 char *trace_place_folder(char **fallback, char *error, size_t error_bytes);
 /* "FOLDER/20261123T223301Z-NAME-PID.jsonl" for the command's base name; caller frees. NULL: no memory. */
@@ -21,7 +22,7 @@ char *trace_place_new(const char *folder, const char *command, unsigned long lon
  * Caller frees; NULL with one line in error when there is none.
  */
 char *trace_place_newest(const char *folder, const char *cwd, int *elsewhere, char *error, size_t error_bytes);
-/* Removes all but the newest `keep` default traces. */
+/* Removes all but the newest `keep` default traces. Those of runs that still go on stay, and other files do. */
 void trace_place_prune(const char *folder, size_t keep);
 
 #endif

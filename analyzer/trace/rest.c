@@ -2,6 +2,7 @@
 #include "trace/rest.h"
 
 #include "base/buf.h"
+#include "trace/quiet_write.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +16,7 @@ static int write_all(int fd, struct str s)
 {
 	size_t done = 0;
 	while (done < s.n) {
-		ssize_t n = write(fd, s.p + done, s.n - done);
+		ssize_t n = quiet_write(fd, s.p + done, s.n - done);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "trace/sink.h"
 
+#include "trace/quiet_write.h"
+
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 /* Memory kept for the next line; one huge line is no reason to hold on to its size. */
@@ -30,35 +30,6 @@ int line_sink_open(struct line_sink *s, const char *path, bool overwrite)
 	return 0;
 }
 
-/*
- * A write beyond RLIMIT_FSIZE or into a closed pipe would kill the process by signal. The disposition cannot be changed
- * for that: the wrapped command would inherit it. So the signals are held back around the call and taken off after it.
- */
-static ssize_t write_without_signal(int fd, const char *p, size_t n)
-{
-	sigset_t deadly, before, pending;
-	sigemptyset(&deadly);
-	sigaddset(&deadly, SIGXFSZ);
-	sigaddset(&deadly, SIGPIPE);
-	sigemptyset(&pending);
-	sigpending(&pending);
-	if (pthread_sigmask(SIG_BLOCK, &deadly, &before) != 0)
-		return -1;
-	ssize_t written = write(fd, p, n);
-	int e = errno;
-	int sig = e == EFBIG ? SIGXFSZ : SIGPIPE;
-	if (written < 0 && (e == EFBIG || e == EPIPE) && !sigismember(&pending, sig)) {
-		sigset_t one;
-		sigemptyset(&one);
-		sigaddset(&one, sig);
-		while (sigtimedwait(&one, NULL, &(struct timespec){0}) < 0 && errno == EINTR)
-			continue;
-	}
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	errno = e;
-	return written;
-}
-
 /* After a write that stopped inside a line: back to the last whole one, in the file and in memory. */
 static void cut_to_whole_line(struct line_sink *s)
 {
@@ -79,7 +50,7 @@ static void flush(struct line_sink *s)
 {
 	s->trouble = 0;
 	while (s->done < s->waiting.n) {
-		ssize_t n = write_without_signal(s->fd, s->waiting.p + s->done, s->waiting.n - s->done);
+		ssize_t n = quiet_write(s->fd, s->waiting.p + s->done, s->waiting.n - s->done);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0) {

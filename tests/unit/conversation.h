@@ -65,7 +65,7 @@ static inline void conversation_message(struct conversation *c, struct exchange 
 	bool user = number % 2 == 0;
 	unsigned revision = number == 0 ? c->first * 1000000 : 0;
 
-	buf_init(&seen, 1 << 24);
+	buf_init(&seen, 1 << 26);
 	buf_printf(b, "%s{\"role\":\"%s\",\"content\":[", number ? "," : "", user ? "user" : "assistant");
 	for (uint32_t block = 0; block < (user ? 1 : 2); block++) {
 		if (block)

@@ -248,35 +248,41 @@ static void test_interleaved_conversations(void **state)
 	trace_release(&t);
 }
 
-/* Bytes that the turns from `from` to `to` add to the trace. */
-static long long cost_of_turns(unsigned from, unsigned to, enum content_mode content)
+/* Bytes that each of the turns [from, to) adds to the trace, on average. */
+static long long cost_of_turns(struct trace_writer *w, struct conversation *c, unsigned from, unsigned to)
 {
-	struct conversation c = {.session = "s", .text_size = 300, .marker = true};
-	struct trace_writer *w = open_writer(content);
 	long long before = 0;
 
-	for (unsigned i = 0; i < to; i++) {
-		if (i == from)
+	for (unsigned i = from; i < to; i++) {
+		if (i == from + 1)
 			before = file_size();
-		c.messages = 2 * i + 1;
-		c.system = i; /* the system prompt changes with every turn, behind the messages */
-		write_next(w, &c, i + 1);
+		c->messages = 2 * i + 1;
+		c->system = i; /* the system prompt changes with every turn, behind the messages */
+		write_next(w, c, i + 1);
 	}
-	long long cost = file_size() - before;
-	close_writer(w);
-	return cost;
+	return (file_size() - before) / (to - from - 1);
 }
 
 static void test_growth(void **state)
 {
 	(void)state;
+	struct conversation c = {.session = "s", .text_size = 300, .marker = true};
+	struct trace_writer *w = open_writer(CONTENT_FULL);
 	/* Turn 2,000 costs what turn 100 did, give or take the digits of numbers: a trace grows with its conversation.
 	 */
-	long long early = cost_of_turns(100, 110, CONTENT_FULL), late = cost_of_turns(1990, 2000, CONTENT_FULL);
+	cost_of_turns(w, &c, 0, 100);
+	long long early = cost_of_turns(w, &c, 100, 120), late = cost_of_turns(w, &c, 1980, 2000);
+	close_writer(w);
 	if (late > early + early / 20)
-		fail_msg("10 turns cost %lld bytes at 100, %lld at 2000", early, late);
-	/* A turn has three new blocks; the one whose cache marker went is not written a second time. */
-	assert_true(late < 10 * (3 * 400 + 3800));
+		fail_msg("a turn costs %lld bytes at 100, %lld at 2000", early, late);
+	/* It has three new blocks, a new system prompt, a block whose cache marker went, and the line itself. */
+	if (late > 3 * 720 + 2 * 450 + 450 + 1700)
+		fail_msg("a turn costs %lld bytes", late);
+
+	struct trace t;
+	read_trace(&t);
+	check_exchange(&t, t.nexchanges - 1, &c);
+	trace_release(&t);
 }
 
 /* A change near the beginning and a compaction: runs are found again behind what changed. */
