@@ -93,7 +93,9 @@ static void lost_in_ring(const struct report *r, struct buf *to)
 		[KVS_DROP_CONNS] = "were lost because a process had too many connections.",
 		[KVS_DROP_IDENTITY] = "were held back because a descriptor was no longer the recorded socket.",
 		[KVS_DROP_INTERNAL] = "were lost by trouble inside the library.",
+		[KVS_DROP_UNDECIDED] = "came before it was clear what their connection was for.",
 	};
+	static_assert(KVS_DROP_REASONS == 6, "every reason has its words");
 	for (size_t i = 0; i < KVS_DROP_REASONS; i++)
 		line(to, r->ring_loss.dropped[i], "record", reasons[i]);
 	line(to, r->ring_loss.voided, "record", "left unfinished by a process that died.");

@@ -4,8 +4,7 @@
 #include "api/api.h"
 #include "base/clock.h"
 #include "base/json_out.h"
-
-#include <math.h>
+#include "trace/words.h"
 
 static void count_or_null(struct json_out *j, const char *key, bool known, int64_t n)
 {
@@ -81,7 +80,6 @@ static void lineage_name(struct json_out *j, uint32_t lineage)
 
 static void exchange(struct json_out *j, const struct report *r, const struct report_exchange *e)
 {
-	static const char *const grades[] = {"exact", "record-level", "degenerate"};
 	const struct exchange *x = e->x;
 	const struct lineage *lineage = &r->lineages.lineages[e->lineage];
 
@@ -90,10 +88,9 @@ static void exchange(struct json_out *j, const struct report *r, const struct re
 	json_out_uint(j, "id", x->id);
 	lineage_name(j, e->lineage);
 	json_out_cstr(j, "role", lineage_role_name(lineage->role));
-	if (e->parent == LINEAGE_NONE)
-		json_out_null(j, "parent");
-	else
-		json_out_uint(j, "parent", r->exchanges[e->parent].x->id);
+	const struct report_exchange *parent = e->parent == LINEAGE_NONE ? NULL : &r->exchanges[e->parent];
+	count_or_null(j, "parent", parent != NULL, parent ? (int64_t)parent->x->id : 0);
+	count_or_null(j, "parent_trace", parent != NULL, parent ? (int64_t)parent->trace : 0);
 	json_out_cstr(j, "api", api_name(x->api));
 	json_out_cstr(j, "model", x->model);
 	json_out_cstr(j, "session", x->session);
@@ -120,7 +117,7 @@ static void exchange(struct json_out *j, const struct report *r, const struct re
 	json_out_double(j, "decode", e->decode, 6);
 	json_out_end(j);
 	json_out_double(j, "decode_tokens_per_second", e->decode_rate, 3);
-	json_out_cstr(j, "timing_grade", grades[x->times.grade]);
+	json_out_cstr(j, "timing_grade", timing_grade_name(x->times.grade));
 	json_out_int_or_null(j, "status", x->response.status ? x->response.status : -1);
 	json_out_cstr(j, "stop_reason", x->response.stop_reason);
 	json_out_cstr(j, "request_error", x->request.error);
@@ -188,12 +185,6 @@ static void systems(struct json_out *j, const struct report *r)
 
 static void loss(struct json_out *j, const struct report *r)
 {
-	static const char *const drops[KVS_DROP_REASONS] = {
-		[KVS_DROP_FULL] = "full",         [KVS_DROP_NESTED] = "nested",     [KVS_DROP_CONNS] = "connections",
-		[KVS_DROP_IDENTITY] = "identity", [KVS_DROP_INTERNAL] = "internal",
-	};
-	static const char *const blinds[] = {
-		[KVS_BLIND_IO_URING] = "io_uring", [KVS_BLIND_SENDFILE] = "sendfile", [KVS_BLIND_PASSED] = "passed"};
 	const struct ring_loss *ring = &r->ring_loss;
 	const struct pipeline_loss *p = &r->pipeline_loss;
 
@@ -201,7 +192,7 @@ static void loss(struct json_out *j, const struct report *r)
 	json_out_object(j, "ring");
 	json_out_object(j, "dropped");
 	for (size_t i = 0; i < KVS_DROP_REASONS; i++)
-		json_out_uint(j, drops[i], ring->dropped[i]);
+		json_out_uint(j, loss_drop_names[i], ring->dropped[i]);
 	json_out_end(j);
 	json_out_uint(j, "dropped_bytes", ring->dropped_bytes);
 	json_out_uint(j, "voided", ring->voided);
@@ -216,8 +207,8 @@ static void loss(struct json_out *j, const struct report *r)
 	json_out_uint(j, "responses_without_request", p->responses_without_request);
 	json_out_uint(j, "connections_refused", p->connections_refused);
 	json_out_object(j, "blind");
-	for (size_t i = 1; i < sizeof(blinds) / sizeof(*blinds); i++)
-		json_out_uint(j, blinds[i], p->blind[i]);
+	for (size_t i = 1; i < LOSS_BLIND_NAMES; i++)
+		json_out_uint(j, loss_blind_names[i], p->blind[i]);
 	json_out_end(j);
 	json_out_end(j);
 	json_out_uint(j, "trace_lines", r->lines_lost);

@@ -47,24 +47,30 @@ static void split_repeated(const struct report_exchange *exchanges, struct repor
 	e->new = e->prompt - e->repeated;
 }
 
-static void split_parts(struct report_exchange *e, const struct lineage_request *r, const struct tree_node *end,
-			const struct tree_node *shared, double whole)
+/* Spreads tokens over the kinds of parts by weight; nothing is lost to rounding. Without weights: to the messages. */
+static void spread(int64_t tokens, const double *weight, int64_t *out)
 {
-	struct report_split *s = &e->split;
-	s->tools = share(e->prompt, end->tokens[PART_TOOL], whole);
-	s->system = share(e->prompt, end->tokens[PART_SYSTEM], whole);
-	if (s->system > e->prompt - s->tools)
-		s->system = e->prompt - s->tools;
-	int64_t messages = e->prompt - s->tools - s->system;
-	s->history = 0;
-	if (r->shared != end->head && shared->head == end->head) {
-		s->history = e->repeated - s->tools - s->system;
-		if (s->history < 0)
-			s->history = 0;
-		if (s->history > messages)
-			s->history = messages;
-	}
-	s->new = messages - s->history;
+	double all = weight[PART_TOOL] + weight[PART_SYSTEM] + weight[PART_MESSAGE];
+	out[PART_TOOL] = share(tokens, weight[PART_TOOL], all);
+	tokens -= out[PART_TOOL];
+	out[PART_SYSTEM] = share(tokens, weight[PART_SYSTEM], weight[PART_SYSTEM] + weight[PART_MESSAGE]);
+	out[PART_MESSAGE] = tokens - out[PART_SYSTEM];
+}
+
+static void split_parts(struct report_exchange *e, const struct tree_node *end, const struct tree_node *shared)
+{
+	int64_t repeated[PART_KINDS], new[PART_KINDS];
+	double rest[PART_KINDS];
+	for (int k = 0; k < PART_KINDS; k++)
+		rest[k] = fmax(end->tokens[k] - shared->tokens[k], 0);
+	spread(e->repeated, shared->tokens, repeated);
+	spread(e->new, rest, new);
+	e->split = (struct report_split){
+		.tools = repeated[PART_TOOL] + new[PART_TOOL],
+		.system = repeated[PART_SYSTEM] + new[PART_SYSTEM],
+		.history = repeated[PART_MESSAGE],
+		.new = new[PART_MESSAGE],
+	};
 }
 
 static void split_one(const struct prompt_tree *tree, const struct lineage_request *r,
@@ -82,7 +88,7 @@ static void split_one(const struct prompt_tree *tree, const struct lineage_reque
 		.new = (int64_t)(end->bytes[PART_MESSAGE] - shared->bytes[PART_MESSAGE]),
 	};
 	split_repeated(exchanges, e, r, estimate(shared), whole, tokens_scale_for(scale, e->x->model));
-	split_parts(e, r, end, shared, whole);
+	split_parts(e, end, shared);
 }
 
 int split_exchanges(const struct prompt_tree *tree, const struct lineage_request *requests,
