@@ -55,7 +55,7 @@ static char *newest_trace(void)
 	else if (elsewhere)
 		msg_note("no trace was made in this directory; the newest one is %s", path);
 	else
-		msg_note("%s", path);
+		msg_note("reading %s", path);
 	free(folder);
 	free(fallback);
 	free(cwd);
