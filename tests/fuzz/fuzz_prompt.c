@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+#include "prompt/prompt.h"
+
+/*
+ * Ranges are ascending, disjoint and inside the body; a prompt that is parsed beside another one, or beside itself, is
+ * the same as alone; a body that is cut has no parts that the whole one has not. The first byte chooses the API, the
+ * second where the body is cut.
+ */
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void check(bool ok)
+{
+	if (!ok)
+		abort();
+}
+
+static int parse(enum kvs_llm_api api, struct str body, const struct prompt *previous, struct str previous_body,
+		 struct prompt *out)
+{
+	struct prompt_request request;
+	const char *error = NULL;
+	size_t offset = 0, end = 0;
+	int r = prompt_parse(api, body, previous, previous_body, out, &request, &error, &offset);
+
+	check((r == 0) == !error && offset <= body.n);
+	for (size_t i = 0; i < out->nparts; i++) {
+		const struct prompt_part *part = &out->parts[i];
+		check(part->bytes > 0 && part->offset >= end && part->bytes <= body.n &&
+		      part->offset <= body.n - part->bytes);
+		end = part->offset + part->bytes;
+	}
+	return r;
+}
+
+static void check_same(const struct prompt *a, const struct prompt *b)
+{
+	check(a->nparts == b->nparts && a->has_system == b->has_system && a->has_tools == b->has_tools);
+	check(a->nparts == 0 || memcmp(a->parts, b->parts, a->nparts * sizeof(*a->parts)) == 0);
+	check(memcmp(&a->system_fingerprint, &b->system_fingerprint, sizeof(a->system_fingerprint)) == 0);
+	check(memcmp(&a->tools_fingerprint, &b->tools_fingerprint, sizeof(a->tools_fingerprint)) == 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
+	if (n < 2)
+		return 0;
+	enum kvs_llm_api api = data[0] % 2 ? KVS_API_OPENAI_CHAT : KVS_API_ANTHROPIC_MESSAGES;
+	struct str body = {(const char *)data + 2, n - 2};
+	struct str cut = {body.p, body.n * data[1] / 256};
+	struct prompt whole, part, again;
+
+	prompt_init(&whole);
+	prompt_init(&part);
+	prompt_init(&again);
+	int r = parse(api, body, NULL, STR_NONE, &whole);
+	parse(api, body, &whole, body, &again);
+	check_same(&whole, &again);
+	int cut_r = parse(api, cut, NULL, STR_NONE, &part);
+	check(r < 0 || cut_r < 0 || cut.n == body.n || strchr(" \t\r\n", body.p[cut.n]));
+	/* What would become a single part of a tool's message may be several as long as its role is not known. */
+	check(r < 0 || api == KVS_API_OPENAI_CHAT || part.nparts <= whole.nparts);
+	parse(api, body, &part, cut, &again);
+	check_same(&whole, &again);
+	prompt_release(&whole);
+	prompt_release(&part);
+	prompt_release(&again);
+	return 0;
+}
