@@ -33,7 +33,7 @@
 struct opaque_connection {
 	uint64_t connection;
 	int32_t pid;
-	const char *peer;        /* borrowed during the call */
+	const char *peer;        /* borrowed during the call; NULL: unknown */
 	const char *kind;        /* "tls", "http", "websocket", "http2", "unreadable"; static text */
 	const char *server_name; /* TLS; NULL: unknown */
 	const char *reason;      /* why it could not be read; NULL for what was never meant to be */
@@ -58,6 +58,7 @@ struct pipeline_loss {
 	uint64_t requests_without_response;
 	uint64_t responses_without_request;
 	uint64_t connections_refused; /* more than PIPELINE_CONNECTIONS_MAX open */
+	uint64_t malformed_records;   /* that say what cannot be */
 	uint64_t blind[8];            /* by enum kvs_blind: what the hooks could not see */
 };
 
