@@ -19,6 +19,8 @@
 #define PATIENCE_NS (2 * NS_PER_S)
 /* So many open records can be passed at a time; behind the next one the reader waits. */
 #define PASSED_MAX 64
+/* A look into /proc for every record read would cost more than the reading. */
+#define OWNER_CHECK_NS (10 * NS_PER_MS)
 
 #define RECORD_SLOTS_MAX (1 + KVS_RECORD_PAYLOAD_MAX / KVS_SLOT_BYTES)
 
@@ -29,6 +31,11 @@
  * Without open records next and tail are one. A record that stays open is passed: it keeps the tail where it is, what
  * is behind it is read all the same, and it is delivered late if its writer finishes it after all.
  */
+struct passed {
+	uint64_t position;
+	uint64_t since_boot_ns;
+};
+
 struct ring_reader {
 	struct kvs_ring_header *header;
 	_Atomic uint64_t *meta;
@@ -39,10 +46,11 @@ struct ring_reader {
 	unsigned slots_log2;
 	uint64_t tail;
 	uint64_t next;
-	uint64_t passed[PASSED_MAX]; /* positions, ascending */
+	struct passed passed[PASSED_MAX]; /* by position */
 	size_t npassed;
-	uint64_t waiting_since_ns;   /* monotonic: the record at next was first found open; 0: it was not */
-	uint64_t waiting_since_boot; /* the same moment by the clock of process start times */
+	uint64_t passed_checked_ns;
+	uint64_t waiting_since_ns;      /* monotonic: the record at next was first found open; 0: it was not */
+	uint64_t waiting_since_boot_ns; /* the same moment by the clock of process start times */
 	bool settle;
 	bool corrupt;
 	struct kvs_record record;
@@ -169,8 +177,8 @@ static int thread_stat(uint64_t tid, char *state, uint64_t *start_ticks)
 	return 0;
 }
 
-/* Is the thread that opened the record at next certainly gone? */
-static bool owner_is_gone(const struct ring_reader *r, uint64_t word)
+/* Is the thread that opened a record certainly gone? The record was there at since_boot_ns. */
+static bool owner_is_gone(uint64_t word, uint64_t since_boot_ns)
 {
 	uint64_t tid = kvs_meta_owner(word);
 	char state;
@@ -185,7 +193,7 @@ static bool owner_is_gone(const struct ring_reader *r, uint64_t word)
 		return true;
 	/* Another thread may have got the number: it is younger than the record. A tick of slack for rounding. */
 	uint64_t tick_ns = NS_PER_S / (uint64_t)sysconf(_SC_CLK_TCK);
-	return start_ticks * tick_ns > r->waiting_since_boot + 2 * tick_ns;
+	return start_ticks * tick_ns > since_boot_ns + 2 * tick_ns;
 }
 
 /* Gives the slots of a record back: free words of the next lap first, then the tail, which is what writers go by. */
@@ -201,7 +209,7 @@ static void free_slots(struct ring_reader *r, uint64_t length)
 /* Gives back everything that was read, up to the first record that is still open. */
 static void advance_tail(struct ring_reader *r)
 {
-	while (r->tail < r->next && (r->npassed == 0 || r->passed[0] != r->tail))
+	while (r->tail < r->next && (r->npassed == 0 || r->passed[0].position != r->tail))
 		free_slots(r, kvs_meta_length(atomic_load_explicit(word_at(r, r->tail), memory_order_relaxed)));
 }
 
@@ -237,8 +245,11 @@ static bool take(struct ring_reader *r, uint64_t position, uint64_t length)
 
 enum outcome { DELIVER, SKIP, WAIT, CORRUPT };
 
-/* Looks at the record at a position. *length is set unless nothing is there. */
-static enum outcome look(struct ring_reader *r, uint64_t position, uint64_t *length)
+/*
+ * Looks at the record at a position, *length slots long (0: nothing is there). since_boot_ns: when it was first found
+ * open, 0 to leave its owner alone.
+ */
+static enum outcome look(struct ring_reader *r, uint64_t position, uint64_t since_boot_ns, uint64_t *length)
 {
 	_Atomic uint64_t *word = word_at(r, position);
 	/* Acquire: pairs with the release of ring_commit; the record is complete. */
@@ -250,7 +261,7 @@ static enum outcome look(struct ring_reader *r, uint64_t position, uint64_t *len
 		return *length == 0 ? WAIT : CORRUPT;
 	if (*length == 0 || *length > RECORD_SLOTS_MAX)
 		return CORRUPT;
-	if (kvs_meta_state(seen) == KVS_META_OPEN && r->waiting_since_ns != 0 && owner_is_gone(r, seen)) {
+	if (kvs_meta_state(seen) == KVS_META_OPEN && since_boot_ns != 0 && owner_is_gone(seen, since_boot_ns)) {
 		/* Fails if the thread had finished just before it ended: then it is complete. */
 		uint64_t open = seen;
 		uint64_t flip = (uint64_t)(KVS_META_OPEN ^ KVS_META_VOID) << KVS_META_STATE_SHIFT;
@@ -281,9 +292,14 @@ static int deliver(struct ring_reader *r, const struct kvs_record **record, stru
 /* Records passed earlier whose writers finished them, or are gone. Returns 1 if one is delivered. */
 static int look_at_passed(struct ring_reader *r, const struct kvs_record **record, struct str *payload)
 {
+	uint64_t now = clock_monotonic_ns();
+	bool check_owners = r->settle || now - r->passed_checked_ns >= OWNER_CHECK_NS;
+	if (check_owners)
+		r->passed_checked_ns = now;
 	for (size_t i = 0; i < r->npassed;) {
+		struct passed p = r->passed[i];
 		uint64_t length;
-		enum outcome outcome = look(r, r->passed[i], &length);
+		enum outcome outcome = look(r, p.position, check_owners ? p.since_boot_ns : 0, &length);
 		if (outcome == WAIT) {
 			i++;
 			continue;
@@ -311,7 +327,8 @@ int ring_reader_next(struct ring_reader *r, const struct kvs_record **record, st
 	}
 	for (;;) {
 		uint64_t length;
-		enum outcome outcome = look(r, r->next, &length);
+		enum outcome outcome =
+			look(r, r->next, r->waiting_since_ns != 0 ? r->waiting_since_boot_ns : 0, &length);
 		if (outcome == CORRUPT) {
 			r->corrupt = true;
 			return -1;
@@ -321,14 +338,14 @@ int ring_reader_next(struct ring_reader *r, const struct kvs_record **record, st
 				return 0; /* nothing there yet */
 			if (r->waiting_since_ns == 0) {
 				r->waiting_since_ns = clock_monotonic_ns();
-				r->waiting_since_boot = boot_ns();
+				r->waiting_since_boot_ns = boot_ns();
 				/* Once more: now that there is a date, its owner can be looked at. */
 				continue;
 			}
 			if ((!r->settle && clock_monotonic_ns() - r->waiting_since_ns < PATIENCE_NS) ||
 			    r->npassed == PASSED_MAX)
 				return 0;
-			r->passed[r->npassed++] = r->next;
+			r->passed[r->npassed++] = (struct passed){r->next, r->waiting_since_boot_ns};
 		}
 		r->waiting_since_ns = 0;
 		r->next += length;
