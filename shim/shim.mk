@@ -30,7 +30,7 @@ $(B)/libkvscope-nop.so: $(SHIM_NOP_OBJ) $(B)/shim/exports.map
 
 # For unit tests: all but the hooks themselves, with the steps that tests stop at.
 SHIM_TEST_LIB := $(B)/libshim-test.a
-SHIM_TEST_OBJ := $(addprefix $(B)/shim/unit/,classify.o fdtab.o follow.o record.o ring_writer.o)
+SHIM_TEST_OBJ := $(addprefix $(B)/shim/unit/,around.o classify.o fdtab.o follow.o record.o ring_writer.o)
 
 $(B)/shim/unit/%.o: shim/%.c $(B)/flags
 	@mkdir -p $(@D)
