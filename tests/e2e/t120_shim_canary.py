@@ -1,0 +1,23 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Sockets closed behind the shim's back: what comes under their numbers afterwards never enters the ring."""
+import lib
+import shim
+
+SECRET = b"canary-was-here"
+t = lib.Test()
+program = [shim.HOST / "canary"]
+bare = t.command(program)
+with shim.Ring(t) as ring:
+    run = ring.run(program)
+    t.ok(bare.status == 0, "it runs alone", bare.out + bare.err)
+    t.equal((run.status, run.out), (bare.status, bare.out), "same output")
+    raw = ring.raw()
+    records, loss = ring.take()
+t.ok(b"X-Case: socket" in raw and b"X-Case: afterwards" in raw, "what was meant to be recorded is there")
+t.ok(SECRET not in raw, "the secret is nowhere in the ring")
+t.ok(loss["identity"] >= 4, "what was turned away was counted", str(loss))
+t.equal(shim.gapless(records), [], "offsets follow one another")
+ended = [r["conn"] for r in records if r["type"] == "close"]
+t.equal(sorted(ended), sorted({r["conn"] for r in records if r["type"] == "connect"}), "each connection ends once")
+t.done()
