@@ -104,6 +104,8 @@ int trace_response_body(struct trace *t, size_t exchange, struct buf *out, char 
 int trace_part_text(struct trace *t, uint32_t part, struct buf *out, char *error, size_t error_bytes);
 /* With --content none: appends the hex digits of its chain of keyed hashes (docs/trace-format.md). */
 int trace_part_chain(struct trace *t, uint32_t part, struct buf *out, char *error, size_t error_bytes);
+/* Appends the exchange's line as it stands in the trace, both bodies null. */
+int trace_exchange_json(struct trace *t, size_t exchange, struct buf *out, char *error, size_t error_bytes);
 /* The index of the exchange with this id, SIZE_MAX if there is none. */
 size_t trace_find_exchange(const struct trace *t, uint64_t id);
 

@@ -347,3 +347,22 @@ int trace_response_body(struct trace *t, size_t exchange, struct buf *out, char 
 	return verify(t, x, "response", x->response.body_exact, x->response.body_bytes, &x->response.body_sha256, out,
 		      before, error, error_bytes);
 }
+
+int trace_exchange_json(struct trace *t, size_t exchange, struct buf *out, char *error, size_t error_bytes)
+{
+	const struct indexed_exchange *at = &t->index->exchanges[exchange];
+	cJSON *line = load_line(t, at->file_offset, at->line_bytes, error, error_bytes);
+	if (!line)
+		return -1;
+	static const char *const sides[] = {"request", "response"};
+	for (size_t i = 0; i < 2; i++) {
+		cJSON *side = cJSON_GetObjectItemCaseSensitive(line, sides[i]);
+		if (cJSON_HasObjectItem(side, "body"))
+			cJSON_ReplaceItemInObjectCaseSensitive(side, "body", cJSON_CreateNull());
+	}
+	char *text = cJSON_PrintUnformatted(line);
+	cJSON_Delete(line);
+	int status = text ? buf_puts(out, text) : -1;
+	cJSON_free(text);
+	return status == 0 ? 0 : fail(t, "out of memory", error, error_bytes);
+}
