@@ -14,7 +14,7 @@
 static void label(struct buf *to, const char *name)
 {
 	const struct colours *c = colours_for(stdout);
-	buf_printf(to, "  %s%-13s%s", c->dim, name, c->reset);
+	buf_printf(to, "  %s%-15s%s", c->dim, name, c->reset);
 }
 
 static void words(struct buf *to, const char *before, const char *text, const char *after)
