@@ -293,14 +293,17 @@ static int hex4(const char *p, uint32_t *out)
 
 size_t json_escape_read(struct str s, uint32_t *code)
 {
-	static const char names[] = "\"\\/bfnrt", values[] = "\"\\/\b\f\n\r\t";
+	static const char values[] = {
+		['"'] = '"',  ['\\'] = '\\', ['/'] = '/',  ['b'] = '\b',
+		['f'] = '\f', ['n'] = '\n',  ['r'] = '\r', ['t'] = '\t',
+	};
 	uint32_t high, low;
 
-	if (s.n < 2 || s.p[0] != '\\' || s.p[1] == '\0')
+	if (s.n < 2 || s.p[0] != '\\')
 		return 0;
-	const char *name = strchr(names, s.p[1]);
-	if (name) {
-		*code = (unsigned char)values[name - names];
+	unsigned char name = (unsigned char)s.p[1];
+	if (name < sizeof(values) && values[name]) {
+		*code = (unsigned char)values[name];
 		return 2;
 	}
 	if (s.p[1] != 'u' || s.n < 6 || hex4(s.p + 2, &high) < 0)

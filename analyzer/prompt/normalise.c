@@ -12,7 +12,7 @@
  *                 of the part itself sorted (a template picks them by name), all others in their order; cache_control
  *                 left out; the content of a tool result, when it is one text, as that text
  *
- * Everything is hashed as it is found; only runs of short pieces pass through a stage.
+ * Everything is hashed as it is found; only short pieces pass through a stage.
  */
 
 #define MEMBERS_MAX 32
@@ -53,12 +53,13 @@ static void put_byte(struct sink *to, char c)
 static void put_code(struct sink *to, uint32_t code, bool as_json)
 {
 	static const char hex[] = "0123456789abcdef";
-	static const char escaped[] = "\"\\\b\f\n\r\t", names[] = "\"\\bfnrt";
+	static const char names[] = {
+		['"'] = '"', ['\\'] = '\\', ['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n', ['\r'] = 'r', ['\t'] = 't',
+	};
 	char bytes[6] = {'\\', 'u', '0', '0'};
 
-	const char *name = as_json && code != 0 && code < 0x80 ? strchr(escaped, (int)code) : NULL;
-	if (name) {
-		bytes[1] = names[name - escaped];
+	if (as_json && code < sizeof(names) && names[code]) {
+		bytes[1] = names[code];
 		put(to, bytes, 2);
 	} else if (as_json && code < 0x20) {
 		bytes[4] = hex[code >> 4];
