@@ -209,6 +209,23 @@ static void test_usage(void **state)
 	}
 }
 
+/* An event without counts is not the last that had any. */
+static void test_usage_end(void **state)
+{
+	static const struct event events[] = {
+		END("end_turn", ",\"usage\":{\"output_tokens\":8}"),
+		END("end_turn", ",\"usage\":{\"output_tokens\":9}"),
+		END("end_turn", ",\"usage\":{\"output_tokens\":null}"),
+		END("end_turn", ""),
+	};
+	struct exchange x;
+	(void)state;
+	feed(&x, events, COUNT(events));
+	check_usage(&x.response.usage, N, 9, N, N);
+	check_usage(&x.response.usage_end, N, 9, N, N);
+	exchange_release(&x);
+}
+
 /* llama.cpp leaves message_start out when the first token is half a character. */
 static void test_without_message_start(void **state)
 {
@@ -437,6 +454,7 @@ int main(void)
 		cmocka_unit_test(test_thinking_and_tool),
 		cmocka_unit_test(test_tool_first),
 		cmocka_unit_test(test_usage),
+		cmocka_unit_test(test_usage_end),
 		cmocka_unit_test(test_without_message_start),
 		cmocka_unit_test(test_without_names),
 		cmocka_unit_test(test_error_events),

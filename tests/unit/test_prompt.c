@@ -376,6 +376,12 @@ static const struct {
 	 USER("[{\"type\":\"tool_result\",\"content\":[{\"type\":\"text\",\"text\":\"a\\\",\\\"b\"}]}]")},
 	{O, "{\"messages\":[{\"role\":\"tool\",\"tool_call_id\":\"c\",\"content\":\"ok\"}]}",
 	 "{\"messages\":[{\"role\":\"tool\",\"tool_call_id\":\"d\",\"content\":\"ok\"}]}"},
+	{A,
+	 USER("[{\"type\":\"tool_result\",\"content\":[{\"type\":\"text\",\"text\":\"a\"},{\"type\":\"text\",\"text\":"
+	      "\"b\"}]}]"),
+	 USER("[{\"type\":\"tool_result\",\"content\":\"b\"}]")},
+	{A, USER("[{\"type\":\"text\",\"text\":{\"a\":1}}]"),
+	 USER("\"{\\\"text\\\":{\\\"a\\\":1},\\\"type\\\":\\\"text\\\"}\"")},
 	/* what a tool is called with, and what it takes, are its own: nothing is left out, and the order is kept */
 	{A, USER("[{\"type\":\"tool_use\",\"input\":{}}]"),
 	 USER("[{\"type\":\"tool_use\",\"input\":{\"cache_control\":1}}]")},
@@ -656,9 +662,9 @@ static void session(struct buf *body, const int *messages, size_t n)
 /* Blocks that came, went or changed must not make all later ones be hashed again. */
 static void test_previous_shifted(void **state)
 {
-	static const int before[] = {10, 11, 12, 13, 14, 15, 16, 17, 18, 19};
+	static const int before[] = {10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29};
 	static const struct {
-		int messages[12];
+		int messages[26];
 		size_t n, taken;
 	} cases[] = {
 		{{10, 11, 12, 13, 14, 15, 16, 17, 18, 19}, 10, 10},
@@ -667,13 +673,18 @@ static void test_previous_shifted(void **state)
 		{{10, 15, 16, 17, 18, 19}, 6, 6},
 		{{10, 77, 12, 13, 78, 15, 16, 17, 79, 19}, 10, 7},
 		{{77, 78, 79}, 3, 0},
+		/* More than the look around, but not at once. */
+		{{77, 78, 79, 10, 11, 12, 77, 78, 79, 13, 14, 15, 16}, 13, 7},
+		{{10, 17, 18, 25, 26, 27, 28, 29}, 8, 8},
+		/* A long rewritten stretch leaves the rest where it was. */
+		{{10, 70, 71, 72, 73, 74, 75, 76, 77, 78, 20, 21, 22}, 13, 4},
 	};
 	struct buf old, new;
 	(void)state;
 
 	buf_init(&old, 1 << 16);
 	buf_init(&new, 1 << 16);
-	session(&old, before, 10);
+	session(&old, before, sizeof(before) / sizeof(*before));
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		struct parsed a, b;
 		session(&new, cases[i].messages, cases[i].n);
