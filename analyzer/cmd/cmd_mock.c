@@ -9,7 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SCRIPT_BYTES_MAX ((size_t)16 << 20)
+/* Escaped as JSON its texts still fit one send of the HTTP server. */
+#define SCRIPT_BYTES_MAX ((size_t)4 << 20)
 
 enum {
 	OPT_PORT,

@@ -67,15 +67,12 @@ static void block(struct mock_request *r, const cJSON *b, struct buf *searched, 
 	} else if (type && strcmp(type, "tool_use") == 0) {
 		tool_call(r, string_of(b, "name"), cJSON_GetObjectItemCaseSensitive(b, "input"));
 	} else if (type && strcmp(type, "tool_result") == 0 && !nested) {
-		const cJSON *result = cJSON_GetObjectItemCaseSensitive(b, "content"), *part;
+		const cJSON *result = cJSON_GetObjectItemCaseSensitive(b, "content");
 		mock_tokens_mark(&r->prompt, MARK_TOOL_RESULT);
 		if (cJSON_IsString(result))
 			tokens_cstr(r, result->valuestring);
-		else
-			cJSON_ArrayForEach(part, result)
-			{
-				block(r, part, NULL, true);
-			}
+		for (const cJSON *part = result ? result->child : NULL; part; part = part->next)
+			block(r, part, NULL, true);
 	} else {
 		mock_tokens_mark(&r->prompt, MARK_OTHER);
 		tokens_json(r, b);

@@ -82,7 +82,7 @@ for options, why in ((("--script", "/nonexistent/x.json"), "kvscope: /nonexisten
     t.equal((run.status, run.out, run.err), (2, "", why), f"refused: {' '.join(options)}")
 
 example = lib.ROOT / "examples/scripts/bash-loop.json"
-with t.mock(*lib.FAST, "--script", str(example)) as mock:
+with t.mock(*lib.FAST, "--block", "1", "--script", str(example)) as mock:
     history, commands = [{"role": "user", "content": "go"}], []
     tools = [{"name": "Bash", "input_schema": {}}]
     for _ in range(10):
@@ -95,6 +95,8 @@ with t.mock(*lib.FAST, "--script", str(example)) as mock:
                     {"role": "user", "content": [{"type": "tool_result", "tool_use_id": call["id"], "content": "ok"}]},
                     {"role": "system", "content": "a turn that some clients add"}]
     t.equal((len(commands), answer["stop_reason"]), (3, "end_turn"), "the example script leads through its tool calls")
-    t.ok(all(e["cached_tokens"] > 0 for e in mock.bodies()[1:] if e["prompt_tokens"] > 40), "... hitting its prefix")
+    said = [(e["prompt_tokens"] + e["output_tokens"], e["cached_tokens"]) for e in mock.bodies()]
+    t.ok(all(after[1] > before[0] for before, after in zip(said, said[1:])),
+         "... and finds its prompts and tool calls in the cache, token by token", said)
 t.equal(mock.process.returncode, 0, "the mock ends well")
 t.done()
