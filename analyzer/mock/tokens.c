@@ -11,18 +11,24 @@
 #define PUNCTUATION_MAX 3
 #define SPACES_MAX 16
 
-enum class { LETTER, DIGIT, SPACE, PUNCTUATION, BEYOND_ASCII };
+enum byte_class { LETTER, DIGIT, SPACE, PUNCTUATION, BEYOND_ASCII };
 
-static enum class class_of(char byte) {
-	unsigned char c = (unsigned char)byte; if (c >= 0x80) return BEYOND_ASCII;
-	if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')) return LETTER;
-	if (c >= '0' && c <= '9') return DIGIT;
-	if (c <= ' ') return SPACE;
+static enum byte_class class_of(char byte)
+{
+	unsigned char c = (unsigned char)byte;
+	if (c >= 0x80)
+		return BEYOND_ASCII;
+	if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'))
+		return LETTER;
+	if (c >= '0' && c <= '9')
+		return DIGIT;
+	if (c <= ' ')
+		return SPACE;
 	return PUNCTUATION;
 }
 
 /* Length of the run of one class at the start of s, at most max. */
-static size_t run(struct str s, enum class class, size_t max)
+static size_t run(struct str s, enum byte_class class, size_t max)
 {
 	size_t n = 0;
 	while (n < s.n && n < max && class_of(s.p[n]) == class)
