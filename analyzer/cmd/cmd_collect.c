@@ -229,7 +229,6 @@ static int run_collect(const struct command_line *cl)
 {
 	struct leftover note = {0};
 	char error[512];
-	int status = EXIT_TROUBLE;
 
 	if (cl->nargs == 0)
 		return list_orphans(cl);
@@ -242,26 +241,12 @@ static int run_collect(const struct command_line *cl)
 		msg_error("%s: %s", cl->args[0], strerror(errno));
 		return EXIT_TROUBLE;
 	}
-	int lock = leftover_lock(ring);
-	if (lock < 0 && errno == EWOULDBLOCK) {
-		msg_error("%s: another kvscope is collecting from it", ring);
-		goto out;
-	}
-	if (lock < 0 && errno != ENOENT) {
-		msg_error("%s: %s", ring, strerror(errno));
-		goto out;
-	}
 	/* A ring whose note is missing is collected all the same; but nothing then says that content may be kept. */
-	if (lock < 0) {
-		note.content = CONTENT_NONE;
-	} else if (leftover_read(ring, &note, error, sizeof(error)) < 0) {
-		msg_error("%s", error);
+	if (leftover_read(ring, &note, error, sizeof(error)) < 0) {
+		msg_note("%s; only lengths and hashes are kept", error);
 		note.content = CONTENT_NONE;
 	}
-	status = collect_ring(cl, ring, &note);
-	if (lock >= 0)
-		close(lock);
-out:
+	int status = collect_ring(cl, ring, &note);
 	leftover_release(&note);
 	free(ring);
 	return status;

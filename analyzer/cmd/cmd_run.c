@@ -60,7 +60,6 @@ struct run {
 	char *folder; /* of the default place */
 	char *trace;
 	char *ring;
-	int note_fd;
 };
 
 static int parse(const struct command_line *cl, struct run *r)
@@ -72,7 +71,6 @@ static int parse(const struct command_line *cl, struct run *r)
 	r->ring_bytes = RING_BYTES_DEFAULT;
 	r->keep = KEEP_DEFAULT;
 	r->follow = !option_given(cl, OPT_NO_FOLLOW);
-	r->note_fd = -1;
 	msg_quiet(option_given(cl, OPT_QUIET));
 	if (cl->nargs == 0) {
 		msg_error("run: which command? (kvscope run [OPTIONS] -- COMMAND [ARG...])");
@@ -150,11 +148,8 @@ static void unwatch(struct run *r)
 {
 	if (r->ring)
 		leftover_remove(r->ring);
-	if (r->note_fd >= 0)
-		close(r->note_fd);
 	free(r->ring);
 	r->ring = NULL;
-	r->note_fd = -1;
 }
 
 static int open_collector(struct run *r, char *error, size_t error_bytes)
@@ -181,7 +176,7 @@ static void leave_note(struct run *r)
 		.trace = trace,
 		.content = r->content,
 	};
-	r->note_fd = leftover_write(&note);
+	leftover_write(&note);
 	free(trace);
 }
 
@@ -343,8 +338,6 @@ static void finish(struct run *r)
 		unlink(r->trace);
 	if (summary.alive == 0)
 		unwatch(r);
-	else if (r->note_fd >= 0)
-		close(r->note_fd);
 	if (r->folder && r->keep > 0)
 		trace_place_prune(r->folder, (size_t)r->keep);
 }

@@ -49,54 +49,36 @@ int leftover_write(const struct leftover *l)
 {
 	char path[PATH_MAX];
 	struct buf text;
-	int fd = -1;
 
 	if (beside(l->ring, NOTE_NAME, path, sizeof(path)) < 0) {
 		errno = ENAMETOOLONG;
 		return -1;
 	}
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return -1;
 	buf_init(&text, NOTE_MAX);
 	note_json(l, &text);
-	if (text.failed) {
-		errno = ENOMEM;
-		goto fail;
-	}
-	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
-		goto fail;
-	ssize_t n = write(fd, text.p, text.n);
-	if (n != (ssize_t)text.n) {
-		errno = n < 0 ? errno : ENOSPC;
-		goto fail;
-	}
+	ssize_t n = text.failed ? -1 : write(fd, text.p, text.n);
+	int error = n < 0 ? errno : ENOSPC;
+	bool whole = n >= 0 && (size_t)n == text.n;
 	buf_release(&text);
-	return fd;
-fail:
-	if (fd >= 0) {
-		int error = errno;
-		close(fd);
-		unlink(path);
-		errno = error;
-	}
-	buf_release(&text);
+	close(fd);
+	if (whole)
+		return 0;
+	unlink(path);
+	errno = error;
 	return -1;
 }
 
-int leftover_lock(const char *ring)
+/* True while somebody reads the ring, or if there is no ring. */
+static bool has_reader(const char *ring)
 {
-	char path[PATH_MAX];
-	if (beside(ring, NOTE_NAME, path, sizeof(path)) < 0) {
-		errno = ENAMETOOLONG;
-		return -1;
-	}
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0) {
-		int error = errno;
+	int fd = open(ring, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	bool busy = fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0;
+	if (fd >= 0)
 		close(fd);
-		errno = error;
-		return -1;
-	}
-	return fd;
+	return busy;
 }
 
 static char *take_string(const cJSON *object, const char *key)
@@ -223,9 +205,7 @@ static size_t each_below(const char *base, void (*each)(void *context, const cha
 		if (strncmp(entry->d_name, "kvscope", 7) != 0 || length < 0 || (size_t)length >= sizeof(path))
 			continue;
 		char *ring = ring_of_note(path);
-		int lock = ring ? leftover_lock(ring) : -1;
-		if (lock >= 0) {
-			close(lock);
+		if (ring && !has_reader(ring)) {
 			each(context, ring);
 			n++;
 		}

@@ -4,8 +4,8 @@
 
 /*
  * A note beside the ring, in its private folder, that lets `kvscope collect` finish what a run could not: because it
- * was killed, or because processes of the run outlived the command. Whoever collects from the ring holds a lock on the
- * note; the kernel gives it back however he ends, so a free lock means that the ring is an orphan.
+ * was killed, or because processes of the run outlived the command. The reader of a ring holds a lock on it that the
+ * kernel gives back however he ends: a ring with a note and without a reader is an orphan.
  */
 
 #include "trace/writer.h"
@@ -21,14 +21,8 @@ struct leftover {
 	enum content_mode content;
 };
 
-/*
- * Writes the note and takes its lock. Returns a descriptor (close-on-exec) that holds the lock until it is closed, or
- * -1 with errno. Borrows all of l.
- */
+/* Returns 0, or -1 with errno. Borrows all of l. */
 int leftover_write(const struct leftover *l);
-/* Takes the lock of a note. Returns a descriptor; -1 with errno EWOULDBLOCK while somebody collects, ENOENT without
- * note. */
-int leftover_lock(const char *ring);
 /* Returns 0, or -1 with one line in error; *out is released by the caller either way. */
 int leftover_read(const char *ring, struct leftover *out, char *error, size_t error_bytes);
 void leftover_release(struct leftover *l);
@@ -36,8 +30,7 @@ void leftover_release(struct leftover *l);
 void leftover_remove(const char *ring);
 
 /*
- * Calls each with the path of every orphaned ring of this user; the lock is free at that moment. Returns how many there
- * were.
+ * Calls each with the path of every orphaned ring of this user. Returns how many there were.
  */
 size_t leftover_each(void (*each)(void *context, const char *ring), void *context);
 
