@@ -230,6 +230,18 @@ static void look(struct run *r)
 
 /* ---- after */
 
+static void say_exec_failed(const struct run *r)
+{
+	char words[PATH_MAX + 512];
+	int error = r->launch.end.exec_errno;
+	/* exec says the same of a missing interpreter as of a missing command. */
+	preflight_words(&r->preflight, r->argv[0], words, sizeof(words));
+	if (error == ENOENT && r->preflight.asked[0] && words[0])
+		msg_error("%s", words);
+	else
+		msg_error("%s: %s", r->argv[0], error == ENOENT ? "command not found" : strerror(error));
+}
+
 static void format_bytes(uint64_t n, char *out, size_t out_bytes)
 {
 	static const char *const units[] = {"bytes", "kB", "MB", "GB", "TB"};
@@ -359,8 +371,7 @@ static int run_run(const struct command_line *cl)
 		r.launch.end.exec_errno = errno;
 	launch_wait(&r.launch, COLLECTOR_POLL_MS, r.collector ? tick : NULL, &r);
 	if (r.launch.end.exec_errno)
-		msg_error("%s: %s", r.argv[0],
-			  r.launch.end.exec_errno == ENOENT ? "command not found" : strerror(r.launch.end.exec_errno));
+		say_exec_failed(&r);
 	if (r.collector)
 		finish(&r);
 	free(r.folder);

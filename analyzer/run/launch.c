@@ -35,7 +35,7 @@ enum { POLICIES = sizeof(policies) / sizeof(policies[0]) };
 
 void launch_init(struct launch *l)
 {
-	*l = (struct launch){.pid = -1, .end = {.exit_status = -1}};
+	*l = (struct launch){.pid = -1, .report_fd = -1, .end = {.exit_status = -1}};
 	l->session_leader = getsid(0) == getpid();
 	sigemptyset(&l->waiting);
 	for (size_t i = 0; i < POLICIES; i++)
@@ -73,41 +73,49 @@ static _Noreturn void become(struct launch *l, char *const argv[], int report_fd
 	_exit(launch_exec_status(error));
 }
 
+/* A Ctrl-Z from the time before the command: nobody else is there yet who could stop for it. */
+static void obey_pending_stop(void)
+{
+	sigset_t stops;
+	sigemptyset(&stops);
+	sigaddset(&stops, SIGTSTP);
+	sigaddset(&stops, SIGTTIN);
+	sigaddset(&stops, SIGTTOU);
+	sigprocmask(SIG_UNBLOCK, &stops, NULL);
+	sigprocmask(SIG_BLOCK, &stops, NULL);
+}
+
 int launch_start(struct launch *l, char *const argv[])
 {
 	int report[2];
 
+	obey_pending_stop();
 	l->end.signal = pending_deadly();
 	if (l->end.signal)
 		return 0;
 	if (pipe2(report, O_CLOEXEC) < 0)
 		return -1;
 	l->pid = fork();
+	if (l->pid == 0)
+		become(l, argv, report[1]);
+	int error = errno;
+	close(report[1]);
 	if (l->pid < 0) {
-		int error = errno;
 		close(report[0]);
-		close(report[1]);
 		errno = error;
 		return -1;
 	}
-	if (l->pid == 0)
-		become(l, argv, report[1]);
+	/*
+	 * Not read before the command has ended: it may be stopped before it comes to exec, and we must follow that
+	 * instead of waiting here.
+	 */
+	l->report_fd = report[0];
+	l->started = true;
 
 	/* A pipe that nobody reads or a file that may not grow must not end us before the trace is written. */
 	struct sigaction ignore = {.sa_handler = SIG_IGN};
 	sigaction(SIGPIPE, &ignore, NULL);
 	sigaction(SIGXFSZ, &ignore, NULL);
-
-	close(report[1]);
-	ssize_t n;
-	do
-		n = read(report[0], &l->end.exec_errno, sizeof(l->end.exec_errno));
-	while (n < 0 && errno == EINTR);
-	close(report[0]);
-	if (n == (ssize_t)sizeof(l->end.exec_errno))
-		waitpid(l->pid, NULL, 0);
-	else
-		l->started = true;
 	return 0;
 }
 
@@ -220,6 +228,13 @@ void launch_wait(struct launch *l, int period_ms, void (*tick)(void *context), v
 			tick(context);
 			next = clock_monotonic_ns() + period_ns;
 		}
+	}
+	if (l->report_fd >= 0) {
+		/* Empty, once exec has closed the other end; a child of ours that never got there has written why. */
+		if (read(l->report_fd, &l->end.exec_errno, sizeof(l->end.exec_errno)) > 0)
+			l->end.exit_status = -1;
+		close(l->report_fd);
+		l->report_fd = -1;
 	}
 	/* The Ctrl-C that ended the command says nothing about what comes after it. */
 	struct timespec none = {0};

@@ -34,6 +34,7 @@ struct launch {
 	sigset_t waiting;  /* signals that we hold back and read */
 	sigset_t old_mask; /* of our caller, and so of the command */
 	struct sigaction old_chld;
+	int report_fd; /* where the child says that exec failed */
 	bool started;
 	bool session_leader;
 	struct launch_end end;
@@ -41,9 +42,9 @@ struct launch {
 
 void launch_init(struct launch *l);
 /*
- * Starts the command: argv[0] by PATH as execvp does, in the present environment. A command that cannot be executed, or
- * a deadly signal that came since launch_init, is told by l->end, and launch_wait then returns at once. Returns 0, or
- * -1 with errno if there is no process to be had.
+ * Starts the command: argv[0] by PATH as execvp does, in the present environment. That it cannot be executed is told by
+ * l->end after launch_wait, as is a deadly signal that came since launch_init; the command is then not started. Returns
+ * 0, or -1 with errno if there is no process to be had.
  */
 int launch_start(struct launch *l, char *const argv[]);
 /* Waits for the end of the command. Calls tick (NULL: none) every period_ms, never more often, and not while

@@ -28,7 +28,7 @@ class Terminal:
             finally:
                 os._exit(127)
         self.seen = ""
-        self.resize(24, 200)
+        self.resize(24, 1000)  # no line is wrapped
         atexit.register(self.end)
 
     def resize(self, rows, columns):
@@ -90,7 +90,7 @@ class Terminal:
 class Shell(Terminal):
     """An interactive bash with job control."""
 
-    PROMPT = r"<\d+>\$ "
+    PROMPT = r"<\d+>[$#] "
 
     def __init__(self, env=None):
         env = {**os.environ, "PS1": r"<$?>\$ ", "HISTFILE": "", "TERM": "dumb", **(env or {})}
@@ -105,5 +105,5 @@ class Shell(Terminal):
 
     def status(self):
         """Waits for the next prompt, returns the exit status that it shows; None in vain."""
-        match = self.expect(r"<(\d+)>\$ ")
+        match = self.expect(r"<(\d+)>[$#] ")
         return int(match[1]) if match else None
