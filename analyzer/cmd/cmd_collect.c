@@ -25,7 +25,7 @@ static const struct option_spec options[] = {
 	[OPT_OUTPUT] = {.name = "output",
 			.letter = 'o',
 			.arg = "FILE",
-			.help = "where the trace goes (default: beside the run's own, named NAME-rest.jsonl)"},
+			.help = "where the trace goes (default: beside the run's own, named NAME-later.jsonl)"},
 	[OPT_NOW] = {.name = "now", .help = "take what is there and do not wait for processes that still live"},
 	{0},
 };
@@ -144,22 +144,10 @@ static bool wait_for_users(struct collector *c, const char *ring)
 	return patient;
 }
 
-static char *choose_output(const struct command_line *cl, const struct leftover *note)
+/* A name in the default place, for when there is none beside the run's own trace. */
+static char *default_output(const struct leftover *note)
 {
-	char error[512];
-	const char *output = option_value(cl, OPT_OUTPUT);
-	char *path = NULL;
-
-	if (output) {
-		if (trace_file_check(output, error, sizeof(error)) < 0)
-			msg_error("%s", error);
-		else
-			path = strdup(output);
-		return path;
-	}
-	if (note->trace && (path = trace_file_rest(note->trace)))
-		return path;
-	char *fallback = NULL;
+	char error[512], *fallback = NULL, *path = NULL;
 	char *folder = trace_place_folder(&fallback, error, sizeof(error));
 	if (!folder)
 		msg_error("%s", error);
@@ -169,6 +157,40 @@ static char *choose_output(const struct command_line *cl, const struct leftover 
 	free(folder);
 	free(fallback);
 	return path;
+}
+
+/* Opens the collector, with *trace set to where it writes; the caller frees it in either case. */
+static int open_collector(const struct command_line *cl, const char *ring, const struct leftover *note, char **trace,
+			  struct collector **out)
+{
+	static const char *const nothing[] = {NULL};
+	const char *output = option_value(cl, OPT_OUTPUT);
+	char error[512] = "out of memory";
+	struct trace_header header = {
+		.command = note->command ? (const char *const *)note->command : nothing,
+		.cwd = note->cwd,
+		.capture_mode = "preload",
+		.content = note->content,
+	};
+
+	if (output && trace_file_check(output, error, sizeof(error)) < 0)
+		goto fail;
+	if (output)
+		*trace = strdup(output);
+	else if (note->trace)
+		*trace = trace_file_later(note->trace);
+	if (*trace && collector_open(ring, *trace, output != NULL, &header, out, error, sizeof(error)) == 0)
+		return 0;
+	if (output)
+		goto fail;
+	/* Its folder is gone, or has become read-only. */
+	free(*trace);
+	*trace = default_output(note);
+	if (*trace && collector_open(ring, *trace, false, &header, out, error, sizeof(error)) == 0)
+		return 0;
+fail:
+	msg_error("%s", error);
+	return -1;
 }
 
 static void say_result(const struct collector_summary *s, const char *trace, const char *ring, bool kept)
@@ -188,23 +210,12 @@ static void say_result(const struct collector_summary *s, const char *trace, con
 
 static int collect_ring(const struct command_line *cl, const char *ring, const struct leftover *note)
 {
-	static const char *const nothing[] = {NULL};
 	struct collector *collector;
 	struct collector_summary summary;
 	struct collector_end end = {.exit_status = -1, .signal = -1};
-	char error[512];
+	char *trace = NULL;
 
-	char *trace = choose_output(cl, note);
-	if (!trace)
-		return EXIT_TROUBLE;
-	struct trace_header header = {
-		.command = note->command ? (const char *const *)note->command : nothing,
-		.cwd = note->cwd,
-		.capture_mode = "preload",
-		.content = note->content,
-	};
-	if (collector_open(ring, trace, option_given(cl, OPT_OUTPUT), &header, &collector, error, sizeof(error)) < 0) {
-		msg_error("%s", error);
+	if (open_collector(cl, ring, note, &trace, &collector) < 0) {
 		free(trace);
 		return EXIT_TROUBLE;
 	}

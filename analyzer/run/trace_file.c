@@ -34,7 +34,7 @@ int trace_file_check(const char *path, char *error, size_t error_bytes)
 	return -1;
 }
 
-char *trace_file_rest(const char *trace)
+char *trace_file_later(const char *trace)
 {
 	static const struct str suffix = {".jsonl", 6};
 	struct str stem = str_from(trace);
@@ -52,7 +52,7 @@ char *trace_file_rest(const char *trace)
 		char number[8] = "";
 		if (i > 1)
 			snprintf(number, sizeof(number), "%d", i);
-		snprintf(name, size, "%.*s-rest%s%s", STR_FMT(stem), number, suffixed ? suffix.p : "");
+		snprintf(name, size, "%.*s-later%s%s", STR_FMT(stem), number, suffixed ? suffix.p : "");
 		if (access(name, F_OK) != 0)
 			return name;
 	}

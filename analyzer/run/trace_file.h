@@ -13,9 +13,10 @@
 int trace_file_check(const char *path, char *error, size_t error_bytes);
 
 /*
- * A free name beside an unfinished trace for what is collected later: "X.jsonl" gives "X-rest.jsonl", "X-rest2.jsonl",
- * and so on; the name itself if there is no such file any more. Caller frees; NULL: no memory, or a hundred are taken.
+ * A free name beside an unfinished trace for what is collected later: "X.jsonl" gives "X-later.jsonl",
+ * "X-later2.jsonl", and so on; the name itself if there is no such file any more. Caller frees; NULL: no memory, or a
+ * hundred are taken.
  */
-char *trace_file_rest(const char *trace);
+char *trace_file_later(const char *trace);
 
 #endif

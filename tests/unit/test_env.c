@@ -202,22 +202,22 @@ static void test_trace_files(void **state)
 	assert_int_equal(trace_file_check("diary", error, sizeof(error)), -1);
 	assert_non_null(strstr(error, "diary exists and is no trace"));
 
-	char *rest = trace_file_rest("a.jsonl");
-	assert_string_equal(rest, "a.jsonl");
-	free(rest);
+	char *later = trace_file_later("a.jsonl");
+	assert_string_equal(later, "a.jsonl");
+	free(later);
 	write_file("a.jsonl", "x");
-	rest = trace_file_rest("a.jsonl");
-	assert_string_equal(rest, "a-rest.jsonl");
-	free(rest);
-	write_file("a-rest.jsonl", "x");
-	rest = trace_file_rest("a.jsonl");
-	assert_string_equal(rest, "a-rest2.jsonl");
-	free(rest);
-	rest = trace_file_rest("old");
-	assert_string_equal(rest, "old-rest");
-	free(rest);
+	later = trace_file_later("a.jsonl");
+	assert_string_equal(later, "a-later.jsonl");
+	free(later);
+	write_file("a-later.jsonl", "x");
+	later = trace_file_later("a.jsonl");
+	assert_string_equal(later, "a-later2.jsonl");
+	free(later);
+	later = trace_file_later("old");
+	assert_string_equal(later, "old-later");
+	free(later);
 
-	static const char *const made[] = {"empty", "old", "diary", "a.jsonl", "a-rest.jsonl"};
+	static const char *const made[] = {"empty", "old", "diary", "a.jsonl", "a-later.jsonl"};
 	for (size_t i = 0; i < sizeof(made) / sizeof(made[0]); i++)
 		unlink(made[i]);
 	assert_int_equal(chdir("/"), 0);
