@@ -184,7 +184,7 @@ for name, leader in ("from a shell", False), ("as session leader", True):
     else:
         terminal = Shell()
         terminal.line(f"{KVSCOPE_RUN} {client}")
-    terminal.expect("ready")
+    terminal.expect("ready\r\n")
     terminal.hang_up()
     t.ok(lib.wait_for(lambda: out.exists() and out.read_text(encoding="utf-8")), f"a hang-up reaches the command ({name})")
     terminal.end()
