@@ -8,6 +8,7 @@
 #include "run/ring_users.h"
 #include "run/trace_file.h"
 #include "trace/place.h"
+#include "trace/reader.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -108,6 +109,20 @@ static void adopt_users(struct collector *c, const char *ring)
 	for (size_t i = 0; i < n && i < USERS_MAX; i++)
 		collector_adopt(c, pids[i]);
 	free(pids);
+}
+
+/* What the run wrote before it was killed is not written again. */
+static void skip_written(struct collector *c, const char *trace)
+{
+	struct trace written;
+	char error[512];
+	if (trace_read(trace, &written, error, sizeof(error)) == 0) {
+		for (size_t i = 0; i < written.nexchanges; i++)
+			collector_skip(c, written.exchanges[i].pid, written.exchanges[i].times.request_start);
+		for (size_t i = 0; i < written.nopaque; i++)
+			collector_skip(c, written.opaque[i].pid, written.opaque[i].start_ns);
+	}
+	trace_release(&written);
 }
 
 /* Until no process of the run is left, or somebody has had enough of waiting: false. */
@@ -220,6 +235,8 @@ static int collect_ring(const struct command_line *cl, const char *ring, const s
 		return EXIT_TROUBLE;
 	}
 	adopt_users(collector, ring);
+	if (note->trace)
+		skip_written(collector, note->trace);
 	if (option_given(cl, OPT_NOW))
 		collector_poll(collector);
 	else

@@ -21,6 +21,11 @@ struct process {
 	bool gone;
 };
 
+struct written {
+	int32_t pid;
+	uint64_t start_ns;
+};
+
 struct collector {
 	struct ring_reader *ring;
 	struct pipeline *pipeline;
@@ -29,6 +34,8 @@ struct collector {
 	struct process *process;
 	struct pollfd *watch;
 	size_t nprocess, process_capacity, watch_capacity, npidfds;
+	struct written *skip;
+	size_t nskip, skip_capacity;
 	int records_per_poll; /* a lap of the ring: writers that never pause must not keep us from our other duties */
 	bool corrupt;
 	uint64_t opaque_server_bytes;
@@ -47,9 +54,29 @@ static void add_prompt_tokens(struct collector_summary *s, const struct exchange
 	s->prompt_tokens = (s->prompt_tokens < 0 ? 0 : s->prompt_tokens) + tokens;
 }
 
+static bool is_written(const struct collector *c, int32_t pid, uint64_t start_ns)
+{
+	for (size_t i = 0; i < c->nskip; i++)
+		if (c->skip[i].start_ns == start_ns && c->skip[i].pid == pid)
+			return true;
+	return false;
+}
+
+int collector_skip(struct collector *c, int32_t pid, uint64_t start_ns)
+{
+	struct written *skip = array_grow(c->skip, &c->skip_capacity, c->nskip + 1, sizeof(*c->skip));
+	if (!skip)
+		return -1;
+	c->skip = skip;
+	c->skip[c->nskip++] = (struct written){pid, start_ns};
+	return 0;
+}
+
 static void on_exchange(void *context, struct exchange *x)
 {
 	struct collector *c = context;
+	if (is_written(c, x->pid, x->times.request_start))
+		return;
 	c->summary.exchanges++;
 	c->summary.failed += x->response.status == 0 || x->response.status >= 400;
 	c->summary.requests_bytes += x->request.body_bytes;
@@ -63,6 +90,8 @@ static void on_opaque(void *context, const struct opaque_connection *o)
 	struct collector_summary *s = &c->summary;
 	uint64_t bytes = o->sent_bytes + o->received_bytes;
 
+	if (is_written(c, o->pid, o->start_ns))
+		return;
 	s->opaque++;
 	s->opaque_tls += strcmp(o->kind, "tls") == 0;
 	s->opaque_http += strcmp(o->kind, "http") == 0;
@@ -218,9 +247,12 @@ int collector_poll(struct collector *c)
 {
 	/* In this order: all that a process wrote is in the ring before its end can be seen. */
 	mark_gone(c);
+	ring_reader_hold(c->ring, true);
 	int n = drain(c, c->records_per_poll);
 	if (n < c->records_per_poll)
 		retire_gone(c);
+	if (pipeline_idle(c->pipeline))
+		ring_reader_hold(c->ring, false);
 	return c->corrupt ? -1 : n;
 }
 
@@ -239,6 +271,7 @@ void collector_finish(struct collector *c, const struct collector_end *end, stru
 	drain(c, c->records_per_poll);
 	retire_gone(c);
 	pipeline_finish(c->pipeline);
+	ring_reader_hold(c->ring, false);
 
 	ring_reader_loss(c->ring, &ring);
 	pipeline_loss(c->pipeline, &parsed);
@@ -264,6 +297,7 @@ void collector_finish(struct collector *c, const struct collector_end *end, stru
 		forget_process(c, c->nprocess - 1);
 	free(c->process);
 	free(c->watch);
+	free(c->skip);
 	pipeline_free(c->pipeline);
 	ring_reader_close(c->ring);
 	free(c);

@@ -6,6 +6,9 @@
  * Drives a run's collection: ring reader → pipeline → trace writer, and keeps the list of processes that mapped the
  * ring so that their end is noticed (no destructor in a host is relied upon).
  *
+ * While an exchange is in progress the ring keeps what was read of it, as far as it has room: should this collector be
+ * killed, the next one reads it again.
+ *
  * The owner calls collector_poll every COLLECTOR_POLL_MS while the run lasts, never faster (a faster poll was measured
  * to slow the client), then collector_finish.
  */
@@ -59,6 +62,11 @@ int collector_poll(struct collector *c);
  * or -1: no memory.
  */
 int collector_adopt(struct collector *c, int32_t pid);
+/*
+ * Keeps an exchange or a connection that began at this moment in this process out of the trace: an earlier collector
+ * has written it, but was killed before the ring could forget it. Returns 0, or -1: no memory.
+ */
+int collector_skip(struct collector *c, int32_t pid, uint64_t start_ns);
 /* Processes known to have mapped the ring that have not ended, as of the last poll. */
 size_t collector_alive(const struct collector *c);
 /* Drains, finishes all that is open, writes loss and footer, closes the trace. Frees c. */

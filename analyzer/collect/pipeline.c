@@ -282,6 +282,14 @@ void pipeline_process_gone(struct pipeline *p, int32_t pid, uint64_t time_ns)
 	end_process(p, pid, time_ns, "the process ended");
 }
 
+bool pipeline_idle(const struct pipeline *p)
+{
+	for (const struct connection *c = p->connections; c; c = c->hh.next)
+		if (c->ntalks > 0 || c->send.message_bytes > 0)
+			return false;
+	return true;
+}
+
 void pipeline_finish(struct pipeline *p)
 {
 	while (p->connections)

@@ -21,6 +21,7 @@
 #include "exchange.h"
 #include "kvscope/ring.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define PIPELINE_BODY_MAX ((size_t)64 << 20)
@@ -81,6 +82,8 @@ struct pipeline *pipeline_new(const struct pipeline_events *events, const char *
 void pipeline_feed(struct pipeline *p, const struct kvs_record *record, struct str payload);
 /* The process is gone: its open connections end now. */
 void pipeline_process_gone(struct pipeline *p, int32_t pid, uint64_t time_ns);
+/* True while no recorded connection is in the middle of a request or owes the rest of a response. */
+bool pipeline_idle(const struct pipeline *p);
 /* No more records: everything open is finished and handed out. */
 void pipeline_finish(struct pipeline *p);
 void pipeline_loss(const struct pipeline *p, struct pipeline_loss *out);

@@ -22,6 +22,9 @@
 /* A look into /proc for every record read would cost more than the reading. */
 #define OWNER_CHECK_NS (10 * NS_PER_MS)
 
+/* At most this part of the ring is held back: the rest is for the writers. */
+#define HOLD_SHARE 4
+
 #define RECORD_SLOTS_MAX (1 + KVS_RECORD_PAYLOAD_MAX / KVS_SLOT_BYTES)
 
 /*
@@ -52,6 +55,7 @@ struct ring_reader {
 	uint64_t waiting_since_ns;      /* monotonic: the record at next was first found open; 0: it was not */
 	uint64_t waiting_since_boot_ns; /* the same moment by the clock of process start times */
 	bool settle;
+	bool hold; /* see ring_reader_hold */
 	bool corrupt;
 	struct kvs_record record;
 	uint8_t payload[KVS_RECORD_PAYLOAD_MAX];
@@ -206,10 +210,11 @@ static void free_slots(struct ring_reader *r, uint64_t length)
 	atomic_store_explicit(&r->header->tail, r->tail, memory_order_release);
 }
 
-/* Gives back everything that was read, up to the first record that is still open. */
+/* Gives back what was read, up to the first record that is still open, and but for what is held. */
 static void advance_tail(struct ring_reader *r)
 {
-	while (r->tail < r->next && (r->npassed == 0 || r->passed[0].position != r->tail))
+	uint64_t held = r->hold ? r->slots / HOLD_SHARE : 0;
+	while (r->next - r->tail > held && (r->npassed == 0 || r->passed[0].position != r->tail))
 		free_slots(r, kvs_meta_length(atomic_load_explicit(word_at(r, r->tail), memory_order_relaxed)));
 }
 
@@ -353,6 +358,12 @@ int ring_reader_next(struct ring_reader *r, const struct kvs_record **record, st
 		if (outcome == DELIVER)
 			return deliver(r, record, payload);
 	}
+}
+
+void ring_reader_hold(struct ring_reader *r, bool hold)
+{
+	r->hold = hold;
+	advance_tail(r);
 }
 
 void ring_reader_settle(struct ring_reader *r)

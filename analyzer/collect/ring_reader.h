@@ -50,6 +50,11 @@ void ring_reader_close(struct ring_reader *r);
  * one that stays open for longer than two seconds is passed (its space is not given back before it is settled).
  */
 int ring_reader_next(struct ring_reader *r, const struct kvs_record **record, struct str *payload);
+/*
+ * While held, records that were read keep their place in the ring, up to a quarter of it, and are read again by the
+ * next reader should this one be killed. For as long as somebody makes something of them that is not yet written down.
+ */
+void ring_reader_hold(struct ring_reader *r, bool hold);
 /* Nothing more will be written by processes that are gone: voids what they left open at once instead of waiting. */
 void ring_reader_settle(struct ring_reader *r);
 /* Tells writers that nobody reads any more. */

@@ -148,6 +148,29 @@ heard = slow
 t.equal(exchanges(s.trace, later), (s.sent(), True), "and recorded whole")
 heard = None
 
+# ---- and while one of two parallel requests has been written down already
+
+parallel = t.mock("--prefill-rate", "0", "--decode-rate", "20", "--parallel", "2")
+folder, trace = t.path("parallel"), t.path("trace.jsonl")
+folder.mkdir()
+bodies = [json.dumps({"model": "m", "max_tokens": n, "stream": True, "messages": [{"role": "user", "content": f"{n}"}]})
+          for n in (1, 40)]
+curls = " & ".join(f"{{ curl -s -o /dev/null -d '{body}' {parallel.url}/v1/messages; : >{folder}/{n}; }}"
+                   for n, body in enumerate(bodies))
+process = subprocess.Popen([lib.KVSCOPE, "run", "-q", "-o", str(trace), "--", "sh", "-c", f"{curls} & wait; : >{folder}/end"],
+                           stdin=subprocess.DEVNULL, start_new_session=True)
+t.processes.append(process)
+early = lib.wait_for((folder / "0").exists) and lib.wait_for(lambda: b'"exchange"' in trace.read_bytes())
+process.kill()
+process.wait()
+t.ok(early and not (folder / "1").exists() and lib.wait_for((folder / "end").exists),
+     "killed when the shorter of two answers is there")
+run = t.command([lib.KVSCOPE, "collect", orphan(trace)["ring"]])
+later = trace.with_name(trace.stem + "-later.jsonl")
+t.equal(exchanges(trace, later), (sorted(entry["sha256"] for entry in parallel.bodies()), True),
+        "both are recorded whole, and none twice")
+t.equal([len(exchanges(one)[0]) for one in (trace, later)], [1, 1], "one here, one there")
+
 # ---- processes that outlive the command
 
 s = Session(wrapper=["sh", "-c", 'setsid "$@" </dev/null >/dev/null 2>&1 & while ! [ -e "$4/0.done" ]; do sleep 0.02; done; exit 3',

@@ -420,6 +420,35 @@ static void many_writers_lose_nothing_and_keep_their_order(void **state)
 	assert_int_equal(loss_of(f).voided, 0);
 }
 
+static void held_records_are_read_again_by_the_next_reader(void **state)
+{
+	struct fixture *f = *state;
+	char error[256];
+	for (uint64_t tag = 1; tag <= 3; tag++)
+		assert_int_equal(write_record(&f->ring, tag, 100), 0);
+	assert_int_equal(read_tag(f), 1);
+	ring_reader_hold(f->reader, true);
+	assert_int_equal(read_tag(f), 2);
+	assert_int_equal(read_tag(f), 3);
+	assert_int_equal(read_tag(f), 0);
+	/* As if it had been killed. */
+	ring_reader_close(f->reader);
+	assert_int_equal(ring_reader_open(f->path, &f->reader, error, sizeof(error)), 0);
+	assert_int_equal(read_tag(f), 2);
+	ring_reader_hold(f->reader, true);
+	assert_int_equal(read_tag(f), 3);
+	/* Holding leaves the writers three quarters of the ring, for as many laps as they like. */
+	uint64_t read = 3, written = 3;
+	for (uint64_t slots = 0; slots < 5 * f->ring.slots; slots += kvs_record_slots(1000)) {
+		assert_int_equal(write_record(&f->ring, ++written, 1000), 0);
+		assert_int_equal(read_tag(f), ++read);
+		assert_true(atomic_load(&f->ring.header->head) - atomic_load(&f->ring.header->tail) <=
+			    f->ring.slots / 4);
+	}
+	ring_reader_hold(f->reader, false);
+	assert_int_equal(atomic_load(&f->ring.header->head), atomic_load(&f->ring.header->tail));
+}
+
 static void garbage_is_reported_and_not_followed(void **state)
 {
 	struct fixture *f = *state;
@@ -515,6 +544,7 @@ int main(void)
 		TEST(voided_record_is_skipped),
 		TEST(writer_that_slept_through_laps),
 		TEST(many_writers_lose_nothing_and_keep_their_order),
+		TEST(held_records_are_read_again_by_the_next_reader),
 		TEST(garbage_is_reported_and_not_followed),
 		TEST(files_that_are_no_ring_are_refused),
 		TEST(file_is_private_and_whole),
