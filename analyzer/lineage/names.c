@@ -26,26 +26,31 @@ void names_release(struct names *names)
 	*names = (struct names){0};
 }
 
-int names_number(struct names *names, struct str s, uint32_t *number)
+uint32_t names_find(const struct names *names, struct str s)
 {
 	struct name *name;
 	HASH_FIND(hh, names->table, s.n ? s.p : "", s.n, name);
-	if (!name) {
-		bool added = true;
-		if (s.n > UINT32_MAX / 2 || names->n == UINT32_MAX - 1)
-			return -1;
-		name = malloc(sizeof(*name) + s.n + 1);
-		if (!name)
-			return -1;
-		memcpy(name->bytes, s.n ? s.p : "", s.n);
-		name->number = names->n;
-		HASH_ADD_KEYPTR(hh, names->table, name->bytes, s.n, name);
-		if (!added) {
-			free(name);
-			return -1;
-		}
-		names->n++;
+	return name ? name->number : NAMES_NONE;
+}
+
+int names_number(struct names *names, struct str s, uint32_t *number)
+{
+	*number = names_find(names, s);
+	if (*number != NAMES_NONE)
+		return 0;
+	if (s.n > UINT32_MAX / 2 || names->n == NAMES_NONE - 1)
+		return -1;
+	struct name *name = malloc(sizeof(*name) + s.n + 1);
+	if (!name)
+		return -1;
+	memcpy(name->bytes, s.n ? s.p : "", s.n);
+	name->number = names->n;
+	bool added = true;
+	HASH_ADD_KEYPTR(hh, names->table, name->bytes, s.n, name);
+	if (!added) {
+		free(name);
+		return -1;
 	}
-	*number = name->number;
+	*number = names->n++;
 	return 0;
 }

@@ -4,10 +4,8 @@
 #include "base/array.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 struct tokens_model {
-	const char *name;
 	double reported, estimated;
 };
 
@@ -71,25 +69,17 @@ int64_t tokens_reported_cached(const struct exchange *x)
 	return x->response.timings.cached_tokens >= 0 ? x->response.timings.cached_tokens : TOKENS_UNKNOWN;
 }
 
-static struct tokens_model *model_find(const struct tokens_scale *s, const char *model)
-{
-	for (size_t i = 0; i < s->n; i++)
-		if (strcmp(s->models[i].name, model ? model : "") == 0)
-			return &s->models[i];
-	return NULL;
-}
-
 int tokens_scale_add(struct tokens_scale *s, const char *model, int64_t reported, double estimated)
 {
-	struct tokens_model *m = model_find(s, model);
-	if (!m) {
-		struct tokens_model *grown = array_grow(s->models, &s->capacity, s->n + 1, sizeof(*grown));
-		if (!grown)
-			return -1;
-		s->models = grown;
-		m = &s->models[s->n++];
-		*m = (struct tokens_model){.name = model ? model : ""};
-	}
+	uint32_t number;
+	struct tokens_model *grown = array_grow(s->models, &s->capacity, (size_t)s->names.n + 1, sizeof(*grown));
+	if (!grown)
+		return -1;
+	s->models = grown;
+	grown[s->names.n] = (struct tokens_model){0};
+	if (names_number(&s->names, str_from(model), &number) < 0)
+		return -1;
+	struct tokens_model *m = &s->models[number];
 	m->reported += (double)reported;
 	m->estimated += estimated;
 	s->reported += (double)reported;
@@ -99,7 +89,8 @@ int tokens_scale_add(struct tokens_scale *s, const char *model, int64_t reported
 
 double tokens_scale_for(const struct tokens_scale *s, const char *model)
 {
-	const struct tokens_model *m = model_find(s, model);
+	uint32_t number = names_find(&s->names, str_from(model));
+	const struct tokens_model *m = number == NAMES_NONE ? NULL : &s->models[number];
 	double reported = m ? m->reported : s->reported, estimated = m ? m->estimated : s->estimated;
 	if (!(reported > 0 && estimated > 0))
 		return 1;
@@ -112,5 +103,6 @@ double tokens_scale_for(const struct tokens_scale *s, const char *model)
 void tokens_scale_release(struct tokens_scale *s)
 {
 	free(s->models);
+	names_release(&s->names);
 	*s = (struct tokens_scale){0};
 }

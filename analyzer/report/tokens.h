@@ -15,6 +15,7 @@
  */
 
 #include "exchange.h"
+#include "lineage/names.h"
 
 #include <stdint.h>
 
@@ -44,12 +45,13 @@ int64_t tokens_reported_cached(const struct exchange *x);
 
 /* Calibration: what was reported and what had been estimated, per model. */
 struct tokens_scale {
-	struct tokens_model *models;
-	size_t n, capacity;
+	struct names names;
+	struct tokens_model *models; /* by number of their names */
+	size_t capacity;
 	double reported, estimated;
 };
 
-/* {0} is empty. model may be NULL; it is borrowed. */
+/* {0} is empty. model may be NULL. */
 int tokens_scale_add(struct tokens_scale *s, const char *model, int64_t reported, double estimated)
 	__attribute__((warn_unused_result));
 double tokens_scale_for(const struct tokens_scale *s, const char *model);

@@ -425,6 +425,8 @@ static void numbers_of_names(void **state)
 	assert_int_equal(empty, 2);
 	assert_int_equal(c, 0);
 	assert_int_equal(names.n, 3);
+	assert_int_equal(names_find(&names, STR("a\0y")), 1);
+	assert_int_equal(names_find(&names, STR("a")), NAMES_NONE);
 	names_release(&names);
 }
 
