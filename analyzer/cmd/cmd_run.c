@@ -352,6 +352,7 @@ static void finish(struct run *r)
 		unwatch(r);
 	if (r->folder && r->keep > 0)
 		trace_place_prune(r->folder, (size_t)r->keep);
+	leftover_sweep();
 }
 
 static int run_run(const struct command_line *cl)

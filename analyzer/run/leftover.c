@@ -3,6 +3,7 @@
 
 #include "base/json_out.h"
 #include "kvscope/env.h"
+#include "run/ring_users.h"
 
 #include <cjson/cJSON.h>
 #include <dirent.h>
@@ -222,4 +223,42 @@ size_t leftover_each(void (*each)(void *context, const char *ring), void *contex
 	if (!runtime || strcmp(runtime, "/dev/shm") != 0)
 		n += each_below("/dev/shm", each, context);
 	return n;
+}
+
+/* True if nothing in the ring would make a line of a trace: ends of connections and processes do not. */
+static bool is_empty(const char *ring)
+{
+	struct ring_reader *reader;
+	const struct kvs_record *record;
+	struct str payload;
+	char ignored[256];
+	bool empty = true;
+	int r = 0;
+
+	if (ring_reader_open(ring, &reader, ignored, sizeof(ignored)) < 0)
+		return false;
+	/* Held, so that what we look at stays for the one who collects it. */
+	ring_reader_hold(reader, true);
+	while (empty && (r = ring_reader_next(reader, &record, &payload)) > 0)
+		empty = record->type != KVS_REC_CONNECT && record->type != KVS_REC_CLASS &&
+			record->type != KVS_REC_SEND && record->type != KVS_REC_RECV && record->type != KVS_REC_BLIND;
+	ring_reader_close(reader);
+	return empty && r == 0;
+}
+
+static void sweep_one(void *context, const char *ring)
+{
+	size_t *removed = context;
+	/* In this order: what has no users can not become full again. */
+	if (ring_users(ring, NULL, 0) > 0 || !is_empty(ring))
+		return;
+	leftover_remove(ring);
+	++*removed;
+}
+
+size_t leftover_sweep(void)
+{
+	size_t removed = 0;
+	leftover_each(sweep_one, &removed);
+	return removed;
 }

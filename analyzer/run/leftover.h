@@ -34,6 +34,12 @@ void leftover_remove(const char *ring);
  */
 size_t leftover_each(void (*each)(void *context, const char *ring), void *context);
 
+/*
+ * Removes the orphans that nobody needs: no process uses them and nothing in them waits to be collected. Memory would
+ * fill up with what background processes leave. Returns how many were removed.
+ */
+size_t leftover_sweep(void);
+
 /* A name for our library without characters that LD_PRELOAD cannot carry: a link beside the ring. Returns 0 or -1. */
 int leftover_link_library(const char *ring, const char *library, char *out, size_t out_bytes);
 

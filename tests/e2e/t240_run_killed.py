@@ -198,6 +198,16 @@ run = t.command([lib.KVSCOPE, "collect", found["ring"]])
 t.ok(run.status == 0 and "nothing was left" in run.err and not os.path.exists(found["ring"]),
      "a ring that nothing was written to is removed without a trace", run.err)
 
+s = Session(wrapper=["sh", "-c", 'setsid "$@" </dev/null >/dev/null 2>&1 & while ! [ -e "$4/0.done" ]; do sleep 0.02; done', "sh"])
+s.send(0)
+s.process.communicate(timeout=20)
+t.run(["true"])
+t.ok(orphan(s.trace), "the next run leaves a ring alone while a process uses it")
+s.end()
+t.ok(lib.wait_for(lambda: orphan(s.trace) is None or orphan(s.trace)["alive"] == 0), "and once that has ended")
+t.run(["true"])
+t.equal(orphan(s.trace), None, "it sweeps it away, for nothing is in it")
+
 # ---- somebody else's idea of a ring
 
 noise = t.path("noise")
