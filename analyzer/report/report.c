@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* An answer that came faster had been waiting in a buffer: its end says nothing about the model's speed. */
+#define DECODE_MIN_S 0.001
 #define MIN_NS(a, b) ((a) < (b) ? (a) : (b))
 
 /* An exchange on its way into the report. */
@@ -136,7 +138,7 @@ static void time_exchange(struct report_exchange *e)
 	e->decode = stream ? seconds_between(times->first_content, times->end) : NAN;
 	e->output = e->x->response.usage.output >= 0 ? e->x->response.usage.output : TOKENS_UNKNOWN;
 	/* The first token ends the prefill: it has no decode time of its own. */
-	e->decode_rate = e->output > 1 && e->decode > 0 ? (double)(e->output - 1) / e->decode : NAN;
+	e->decode_rate = e->output > 1 && e->decode >= DECODE_MIN_S ? (double)(e->output - 1) / e->decode : NAN;
 }
 
 bool report_failed(const struct report_exchange *e)

@@ -57,10 +57,13 @@ const char *units_seconds(double s, char out[UNITS_CHARS])
 
 const char *units_rate(double per_second, char out[UNITS_CHARS])
 {
+	char n[UNITS_CHARS];
 	if (isnan(per_second))
 		snprintf(out, UNITS_CHARS, "-");
+	else if (per_second < 9.95)
+		snprintf(out, UNITS_CHARS, "%.1f/s", per_second);
 	else
-		snprintf(out, UNITS_CHARS, "%.*f/s", per_second < 9.95 ? 1 : 0, per_second);
+		snprintf(out, UNITS_CHARS, "%.20s/s", units_count(llround(per_second), n));
 	return out;
 }
 

@@ -17,7 +17,7 @@ const char *units_count(int64_t n, char out[UNITS_CHARS]);
 const char *units_bytes(uint64_t n, char out[UNITS_CHARS]);
 /* "0 ms", "350 ms", "1.24 s", "41.0 s", "312 s", "66 min"; "-" for NaN: unknown. */
 const char *units_seconds(double s, char out[UNITS_CHARS]);
-/* "45/s", "4.5/s"; "-" for NaN. */
+/* "4.5/s", "45/s", "14.9k/s"; "-" for NaN. */
 const char *units_rate(double per_second, char out[UNITS_CHARS]);
 /* "12 requests", "1 request". */
 void units_plural(struct buf *to, uint64_t n, const char *noun);

@@ -114,6 +114,12 @@ static void unknown_stays_unknown(void **state)
 	struct report r;
 	struct exchange *x = hand_add(h, NULL, NULL, 0, 1, 1, "");
 	x->api = KVS_API_OLLAMA_CHAT;
+	x->times.end = x->times.first_content + 5000;
+	x->response.usage.output = 300;
+	build(h, &r);
+	assert_true(isnan(r.exchanges[0].decode_rate)); /* a burst of 5 us is no speed */
+	report_release(&r);
+
 	x->times.grade = GRADE_DEGENERATE;
 	build(h, &r);
 	assert_int_equal(r.exchanges[0].prompt, TOKENS_UNKNOWN);

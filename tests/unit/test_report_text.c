@@ -47,6 +47,7 @@ static void durations(void **state)
 	assert_string_equal(units_rate(NAN, out), "-");
 	assert_string_equal(units_rate(4.52, out), "4.5/s");
 	assert_string_equal(units_rate(45.2, out), "45/s");
+	assert_string_equal(units_rate(14911, out), "14.9k/s");
 }
 
 /* What a trace says must not drive the terminal. */
