@@ -8,6 +8,10 @@
  * A response is read as it comes. For a stream the caller hands over each server-sent event with the time of the
  * receive that completed it; for anything else the whole body at once. The reader fills the exchange's response and its
  * stamps message_start and first_content. It keeps no text.
+ *
+ * First content is the first delta with something in it, or the start of a tool's call; an empty delta is not content.
+ * message_start of an OpenAI stream is its first chunk that is no error and no report on the progress of the prefill.
+ * usage_end is what came after the start: a stream that breaks off before has none. A body has no stamps.
  */
 
 #include "base/str.h"

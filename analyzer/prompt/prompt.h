@@ -11,6 +11,13 @@
  * both (the same text in another role is another part). The billing header that Claude Code puts first in `system` is a
  * part of its own (block type BLOCK_BILLING) that the normalised system fingerprint leaves out.
  *
+ * OpenAI's API: the system messages before any other are PART_SYSTEM; each call of an assistant message is a part, and
+ * so is its reasoning; a message of a tool is one part as a whole, since its call's id belongs to it.
+ *
+ * What is the same after normalisation: escapes written in another way, the order of a part's own members (a template
+ * picks them by name), other members of a text block than its text. What is not: the order of anything inside, and
+ * nothing is left out of a tool's input or of its schema.
+ *
  * A prompt borrows nothing: it holds offsets, not pointers.
  */
 
@@ -84,7 +91,7 @@ void prompt_release(struct prompt *p);
  *
  * Returns 0, or -1 with *error pointing to static words when the body is not a JSON object of this API ("not JSON",
  * "truncated", "nested too deep", …) and *error_offset to the byte where that was seen; out then holds the parts found
- * up to there.
+ * up to there, and a fingerprint only of lists that were read to their end.
  */
 int prompt_parse(enum kvs_llm_api api, struct str body, const struct prompt *previous, struct str previous_body,
 		 struct prompt *out, struct prompt_request *request, const char **error, size_t *error_offset)
