@@ -203,6 +203,11 @@ static bool owner_is_gone(uint64_t word, uint64_t since_boot_ns)
 /* Gives the slots of a record back: free words of the next lap first, then the tail, which is what writers go by. */
 static void free_slots(struct ring_reader *r, uint64_t length)
 {
+	/* Its writer may have died before it moved the head, and nobody else came to do it. Once the word is gone
+	 * nobody could: the head would stay behind the tail for good. */
+	uint64_t head = r->tail;
+	atomic_compare_exchange_strong_explicit(&r->header->head, &head, head + length, memory_order_acq_rel,
+						memory_order_relaxed);
 	for (uint64_t i = 0; i < length; i++, r->tail++)
 		atomic_store_explicit(word_at(r, r->tail), kvs_meta_word(0, 0, KVS_META_FREE, lap_of(r, r->tail) + 1),
 				      memory_order_relaxed);

@@ -33,7 +33,8 @@
  * how far head has to move, so any other writer moves it (lock-free, as in the Michael-Scott queue). The lap in the
  * FREE word makes a writer that slept through a lap fail its compare-and-swap. OPEN becomes DONE (release) when the
  * record is complete, VOID when its writer is known never to finish it. The reader takes DONE (acquire) and VOID
- * records in order, sets all their meta words to FREE of the next lap (release) and then moves tail on.
+ * records in order, moves head on if its writer died before it did, sets all their meta words to FREE of the next lap
+ * and then moves tail on (release).
  *
  * docs/ring.md has the argument why the reader never wedges, never sees a torn record and loses at most the last record
  * of a writer that dies; tests/ checks a model of it exhaustively.

@@ -200,6 +200,26 @@ static void writer_killed_at_every_step(void **state)
 	assert_int_equal(loss_of(f).voided, 40 * 4);
 }
 
+/* As above, but the reader comes first and finds a record that the head has not passed. */
+static void reader_comes_before_the_next_writer(void **state)
+{
+	struct fixture *f = *state;
+	for (die_at = 1; die_at <= 7; die_at++) {
+		pid_t child = fork();
+		if (child == 0) {
+			ring_step = die;
+			write_record(&f->ring, 5, 200);
+			_exit(0);
+		}
+		assert_int_equal(waitpid(child, NULL, 0), child);
+		assert_int_equal(read_tag(f), die_at == 7 ? 5 : 0);
+		assert_int_equal(atomic_load(&f->ring.header->head), atomic_load(&f->ring.header->tail));
+		assert_int_equal(write_record(&f->ring, 6, 200), 0);
+		assert_int_equal(read_tag(f), 6);
+		assert_int_equal(read_tag(f), 0);
+	}
+}
+
 static _Atomic pid_t opener;
 
 /* pthread_join returns a moment before the kernel has buried the thread. */
@@ -537,6 +557,7 @@ int main(void)
 		TEST(records_of_all_sizes_come_through_many_laps),
 		TEST(full_ring_refuses_and_recovers),
 		TEST(writer_killed_at_every_step),
+		TEST(reader_comes_before_the_next_writer),
 		TEST(thread_that_ends_with_an_open_record),
 		TEST(zombie_with_an_open_record),
 		TEST(open_record_is_passed_and_comes_late),
