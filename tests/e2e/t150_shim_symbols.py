@@ -30,6 +30,10 @@ needed = subprocess.run(["readelf", "-d", shim.SHIM], check=True, text=True, cap
 t.equal(re.findall(r"NEEDED.*\[(.*)\]", needed), ["libc.so.6"], "it needs libc and nothing else")
 t.ok("BIND_NOW" in needed and "NODELETE" in needed, "it binds at load time and is never unloaded", needed)
 
+documented = [line for line in (lib.ROOT / "docs/hooks.md").read_text().splitlines() if line.startswith("| ")]
+names = re.findall(r"`(\w+)`", " ".join(line.split("|")[2] for line in documented))
+t.equal(sorted(names), sorted(table), "docs/hooks.md lists each of them once")
+
 # Allocation, text output, locks, environment: nothing of it can be called from a hook.
 imports = {name.split("@")[0] for name in symbols("--undefined-only", shim.SHIM)}
 allowed = {"__cxa_finalize", "__errno_location", "__gmon_start__", "_ITM_deregisterTMCloneTable",
