@@ -270,19 +270,19 @@ static void request_line_in_pieces(void **state)
 	for (size_t cut = 1; cut < strlen(REQUEST); cut++) {
 		int fd = hooked_connect(), other = peer();
 		hooked_send(fd, REQUEST, cut);
-		hooked_send(fd, REQUEST + cut, strlen(REQUEST) - cut);
+		hooked_send(fd, &REQUEST[cut], strlen(REQUEST) - cut);
 		next_is_class(KVS_CLASS_RECORDED);
 		next_is(KVS_REC_SEND);
 		assert_int_equal(payload.n, cut);
 		assert_memory_equal(payload.p, REQUEST, cut);
 		assert_int_equal(record->offset, 0);
-		next_is_bytes(KVS_REC_SEND, REQUEST + cut, cut);
+		next_is_bytes(KVS_REC_SEND, &REQUEST[cut], cut);
 		close_both(fd, other);
 	}
 	/* Byte by byte: everything up to the verdict comes as one record. */
 	int fd = hooked_connect(), other = peer();
 	for (size_t i = 0; i < strlen(REQUEST); i++)
-		hooked_send(fd, REQUEST + i, 1);
+		hooked_send(fd, &REQUEST[i], 1);
 	next_is_class(KVS_CLASS_RECORDED);
 	next_is_bytes(KVS_REC_SEND, "POST /v1/messages", 0);
 	for (size_t i = strlen("POST /v1/messages"); i < strlen(REQUEST); i++) {
