@@ -11,7 +11,8 @@
  *
  * First content is the first delta with something in it, or the start of a tool's call; an empty delta is not content.
  * message_start of an OpenAI stream is its first chunk that is no error and no report on the progress of the prefill.
- * usage_end is what came after the start: a stream that breaks off before has none. A body has no stamps.
+ * usage_end is that of the last message_delta or chunk that had any: an Anthropic stream that
+ * breaks off before its first message_delta has none. A body has no stamps.
  */
 
 #include "base/str.h"
