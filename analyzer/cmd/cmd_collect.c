@@ -80,7 +80,7 @@ out:
 static int list_orphans(const struct command_line *cl)
 {
 	struct buf text;
-	struct json_out json;
+	struct json_out json = {0};
 	struct list list = {.json = cl->json ? &json : NULL};
 
 	buf_init(&text, (size_t)64 << 20);

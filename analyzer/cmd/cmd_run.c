@@ -355,6 +355,13 @@ static void finish(struct run *r)
 	leftover_sweep();
 }
 
+static void release(struct run *r)
+{
+	free(r->folder);
+	free(r->trace);
+	free(r->ring);
+}
+
 static int run_run(const struct command_line *cl)
 {
 	struct run r = {0};
@@ -365,8 +372,10 @@ static int run_run(const struct command_line *cl)
 	look(&r);
 	/* What cannot be executed leaves no trace; exec, not we, has the last word on that. */
 	if (r.preflight.verdict != PREFLIGHT_NOT_FOUND && r.preflight.verdict != PREFLIGHT_NOT_EXECUTABLE &&
-	    watch(&r) != EXIT_OK)
+	    watch(&r) != EXIT_OK) {
+		release(&r);
 		return EXIT_TROUBLE;
+	}
 
 	if (launch_start(&r.launch, r.argv) < 0)
 		r.launch.end.exec_errno = errno;
@@ -375,9 +384,7 @@ static int run_run(const struct command_line *cl)
 		say_exec_failed(&r);
 	if (r.collector)
 		finish(&r);
-	free(r.folder);
-	free(r.trace);
-	free(r.ring);
+	release(&r);
 	launch_end_like(&r.launch.end);
 }
 

@@ -172,7 +172,9 @@ static int watch_process(struct collector *c, int32_t pid)
 
 	int fd = c->npidfds < PIDFDS_MAX ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
 	c->npidfds += fd >= 0;
-	c->process[c->nprocess] = (struct process){.pid = pid};
+	/* One that has ended already is let go when the ring has been read to its end. */
+	bool gone = fd < 0 && kill(pid, 0) < 0 && errno == ESRCH;
+	c->process[c->nprocess] = (struct process){.pid = pid, .gone = gone};
 	c->watch[c->nprocess] = (struct pollfd){.fd = fd, .events = POLLIN};
 	c->nprocess++;
 	return 0;
