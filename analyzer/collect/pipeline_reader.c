@@ -256,11 +256,13 @@ static void missing(struct reader *r, const struct piece *piece)
 		buf_reset(&r->candidate);
 		return;
 	}
-	if (r->talk && r->http.head_complete && r->side == HTTP1_REQUESTS)
-		talk_request_missing(r->talk, piece->n);
-	else if (r->talk && r->http.head_complete)
-		talk_response_missing(r->talk, piece->n);
-	if (http1_step_over(&r->http, piece->n, &result)) {
+	bool in_body = r->http.begun && r->http.head_complete;
+	bool inside = http1_step_over(&r->http, piece->n, &result);
+	if (r->talk && in_body && r->side == HTTP1_REQUESTS)
+		talk_request_missing(r->talk, piece->n, inside);
+	else if (r->talk && in_body)
+		talk_response_missing(r->talk, piece->n, inside);
+	if (inside) {
 		r->message_bytes += piece->n;
 		if (result == HTTP1_END)
 			complete_message(r);

@@ -121,14 +121,14 @@ static void begin_body(struct talk *t, struct talk_body *b, const char *coding, 
 	}
 }
 
-static void missing_bytes(struct talk_body *b, uint64_t n)
+static void missing_bytes(struct talk_body *b, uint64_t n, bool inside)
 {
 	*b->exact = false;
-	set_error(b->error, "%llu bytes of the body are missing from byte %llu", (unsigned long long)n,
+	set_error(b->error, "%llu bytes are missing at byte %llu of the body", (unsigned long long)n,
 		  (unsigned long long)*b->bytes);
 	b->broken = true;
 	/* What comes behind the hole cannot be decoded; without a coding it still counts. */
-	if (!b->content)
+	if (inside && !b->content)
 		*b->bytes += n;
 }
 
@@ -219,10 +219,10 @@ void talk_request_bytes(struct talk *t, struct str bytes)
 		content_feed(t->request_body.content, bytes);
 }
 
-void talk_request_missing(struct talk *t, uint64_t n)
+void talk_request_missing(struct talk *t, uint64_t n, bool inside)
 {
 	if (t->wanted)
-		missing_bytes(&t->request_body, n);
+		missing_bytes(&t->request_body, n, inside);
 }
 
 /*
@@ -345,11 +345,11 @@ void talk_response_bytes(struct talk *t, struct str bytes)
 		content_feed(t->response_body.content, bytes);
 }
 
-void talk_response_missing(struct talk *t, uint64_t n)
+void talk_response_missing(struct talk *t, uint64_t n, bool inside)
 {
 	if (!t->wanted)
 		return;
-	missing_bytes(&t->response_body, n);
+	missing_bytes(&t->response_body, n, inside);
 	sse_gap(&t->sse);
 }
 

@@ -48,7 +48,8 @@ void talk_free(struct talk *t);
 /* The functions below do nothing for a talk that is not wanted, but for the flags. */
 
 void talk_request_bytes(struct talk *t, struct str bytes);
-void talk_request_missing(struct talk *t, uint64_t n);
+/* n bytes are missing. inside: all of them are the body's; else it cannot be known how many are. */
+void talk_request_missing(struct talk *t, uint64_t n, bool inside);
 /* cut: why the rest does not come, in words; NULL: it is complete. Reads the prompt. */
 void talk_request_end(struct talk *t, uint64_t wire_bytes, const char *cut, struct lineages *lineages);
 
@@ -58,7 +59,7 @@ void talk_response_begin(struct talk *t, uint64_t time_ns);
 void talk_response_arrival(struct talk *t, uint64_t wire_bytes);
 void talk_response_head(struct talk *t, const struct http1_head *head);
 void talk_response_bytes(struct talk *t, struct str bytes);
-void talk_response_missing(struct talk *t, uint64_t n);
+void talk_response_missing(struct talk *t, uint64_t n, bool inside);
 /* That was an interim response (1xx): the one that counts is still to come. */
 void talk_response_interim(struct talk *t);
 void talk_response_end(struct talk *t, const char *cut);
