@@ -471,12 +471,11 @@ static void test_hole_anywhere(void **state)
 				feed_type(&f, KVS_REC_CLOSE, 0);
 				char *seen = f.seen.p;
 				assert_int_equal(strncmp(seen, OK_LINE, strlen(OK_LINE)), 0);
-				const char *last = strstr(seen, " POST /v1/messages?beta model=m body=72/72 → 200 "
-								"body=116/116 out=4\n");
-				last = last ? strstr(last + 1, " POST /v1/messages?beta model=m body=72/72 → 200 "
-							       "body=116/116 out=4\n")
-					    : NULL;
-				if (!last)
+				/* Where the second request's head is lost, the third is the second that is seen. */
+				const char *last = strstr(seen, "#3 ");
+				if (!last && side == 0)
+					last = strstr(seen, "#2 ");
+				if (!last || strncmp(last + 3, OK_LINE + 3, strlen(OK_LINE) - 3) != 0)
 					fail_msg("side %d, %zu bytes at %zu:\n%s", side, n, at, seen);
 				/* None is made up: what was harmed says so, or is not there. */
 				struct pipeline_loss loss;
