@@ -47,21 +47,21 @@ static void place_text(struct buf *to, const struct sides *s)
 		return;
 	}
 	buf_printf(to, "  %sfirst difference%s  ", c->bold, c->reset);
-	if (d->path)
-		escape_for_terminal(str_from(d->path), to);
+	if (d->place.path)
+		escape_for_terminal(str_from(d->place.path), to);
 	else
 		prompt_part_path(s->t, s->new, &d->new_parts[d->common], to);
-	if (!d->has_place) {
+	if (!d->place.known) {
 		buf_puts(to, ", where the other has ");
 		prompt_part_path(s->t, s->old, &d->old_parts[d->common], to);
 		buf_putc(to, '\n');
 		return;
 	}
-	buf_printf(to, ", byte %llu of the part%s\n", (unsigned long long)d->place,
-		   d->old_text ? "" : " or up to 63 further (--content none)");
-	if (d->old_text)
-		buf_printf(to, "    %s- %s%s\n    %s+ %s%s\n", c->red, d->old_text, c->reset, c->green, d->new_text,
-			   c->reset);
+	buf_printf(to, ", byte %llu of the part%s\n", (unsigned long long)d->place.byte,
+		   d->place.old_text ? "" : " or up to 63 further (--content none)");
+	if (d->place.old_text)
+		buf_printf(to, "    %s- %s%s\n    %s+ %s%s\n", c->red, d->place.old_text, c->reset, c->green,
+			   d->place.new_text, c->reset);
 }
 
 static void diff_text(struct buf *to, const struct sides *s)
@@ -123,13 +123,13 @@ static void diff_json(struct buf *to, const struct sides *s)
 		json_out_object(&j, "first_difference");
 		json_part(&j, "old", s, s->old, &d->old_parts[d->common]);
 		json_part(&j, "new", s, s->new, &d->new_parts[d->common]);
-		json_out_cstr(&j, "path", d->path);
-		if (d->has_place)
-			json_out_uint(&j, "byte", d->place);
+		json_out_cstr(&j, "path", d->place.path);
+		if (d->place.known)
+			json_out_uint(&j, "byte", d->place.byte);
 		else
 			json_out_null(&j, "byte");
-		json_out_cstr(&j, "old_text", d->old_text);
-		json_out_cstr(&j, "new_text", d->new_text);
+		json_out_cstr(&j, "old_text", d->place.old_text);
+		json_out_cstr(&j, "new_text", d->place.new_text);
 		json_out_end(&j);
 	} else {
 		json_out_null(&j, "first_difference");

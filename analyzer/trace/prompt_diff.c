@@ -1,15 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "trace/prompt_diff.h"
 
-#include "trace/excerpt.h"
-#include "trace/hide.h"
-#include "trace/json_path.h"
-
 #include <stdlib.h>
 #include <string.h>
-
-#define EXCERPT_CHARACTERS 40
-#define BODY_MAX ((size_t)1 << 30)
 
 static int out_of_memory(char *error, size_t error_bytes)
 {
@@ -136,98 +129,6 @@ static int find_differences(const struct trace *t, struct prompt_diff *d)
 	return status;
 }
 
-static size_t common_bytes(struct str a, struct str b)
-{
-	size_t n = a.n < b.n ? a.n : b.n, i = 0;
-	while (i < n && a.p[i] == b.p[i])
-		i++;
-	return i;
-}
-
-/* With hashes only: the first step that differs. */
-static int place_by_chain(struct trace *t, struct prompt_diff *d, char *error, size_t error_bytes)
-{
-	struct buf a, b;
-
-	buf_init(&a, BODY_MAX);
-	buf_init(&b, BODY_MAX);
-	int status = trace_part_chain(t, d->old_parts[d->common].part, &a, error, error_bytes) < 0 ||
-				     trace_part_chain(t, d->new_parts[d->common].part, &b, error, error_bytes) < 0
-			     ? -1
-			     : 0;
-	if (status == 0) {
-		d->has_place = true;
-		d->place =
-			common_bytes(buf_str(&a), buf_str(&b)) / ((size_t)2 * HIDE_STEP_HASH_BYTES) * HIDE_STEP_BYTES;
-	}
-	buf_release(&a);
-	buf_release(&b);
-	return status;
-}
-
-/* Where the nth part of the canonical order begins in the exchange's body; SIZE_MAX if it cannot be told. */
-static size_t part_offset(const struct exchange *x, struct str body, const struct trace_part *part,
-			  const struct trace_prompt_part *place)
-{
-	struct prompt p;
-	struct prompt_request request;
-	const char *error;
-	size_t error_offset, found = SIZE_MAX;
-
-	prompt_init(&p);
-	/* What could be parsed when the trace was made can be parsed now; a prompt cut short has what it has. */
-	if (prompt_parse(x->api, body, NULL, STR_NONE, &p, &request, &error, &error_offset) < 0)
-		error = NULL;
-	for (size_t i = 0; i < p.nparts && found == SIZE_MAX; i++)
-		if (p.parts[i].kind == part->kind && p.parts[i].message == place->message &&
-		    p.parts[i].index == place->index)
-			found = p.parts[i].offset;
-	prompt_release(&p);
-	return found;
-}
-
-static char *text_of(struct str text, size_t at)
-{
-	struct buf out;
-	buf_init(&out, 1 << 20);
-	excerpt(text, at, EXCERPT_CHARACTERS, &out);
-	char *result = buf_steal(&out);
-	buf_release(&out);
-	return result;
-}
-
-static int place_by_text(struct trace *t, size_t new_exchange, struct prompt_diff *d, char *error, size_t error_bytes)
-{
-	const struct trace_prompt_part *old = &d->old_parts[d->common], *new = &d->new_parts[d->common];
-	struct buf a, b, body, path;
-	int status = -1;
-
-	buf_init(&a, BODY_MAX);
-	buf_init(&b, BODY_MAX);
-	buf_init(&body, BODY_MAX);
-	buf_init(&path, 1 << 20);
-	if (trace_part_text(t, old->part, &a, error, error_bytes) < 0 ||
-	    trace_part_text(t, new->part, &b, error, error_bytes) < 0 ||
-	    trace_request_body(t, new_exchange, &body, error, error_bytes) < 0)
-		goto out;
-	size_t at = common_bytes(buf_str(&a), buf_str(&b));
-	size_t offset = part_offset(&t->exchanges[new_exchange], buf_str(&body), &t->parts[new->part], new);
-	if (offset != SIZE_MAX)
-		json_path_at(buf_str(&body), offset + at, &path);
-	d->has_place = true;
-	d->place = at;
-	d->old_text = text_of(buf_str(&a), at);
-	d->new_text = text_of(buf_str(&b), at);
-	d->path = path.n ? buf_steal(&path) : NULL;
-	status = d->old_text && d->new_text ? 0 : out_of_memory(error, error_bytes);
-out:
-	buf_release(&a);
-	buf_release(&b);
-	buf_release(&body);
-	buf_release(&path);
-	return status;
-}
-
 int prompt_diff(struct trace *t, size_t old_exchange, size_t new_exchange, struct prompt_diff *out, char *error,
 		size_t error_bytes)
 {
@@ -254,9 +155,8 @@ int prompt_diff(struct trace *t, size_t old_exchange, size_t new_exchange, struc
 	/* A tool and a system block have no place in common to compare. */
 	if (a->kind != b->kind)
 		return 0;
-	if (!a->exact || !b->exact)
-		return place_by_chain(t, d, error, error_bytes);
-	return place_by_text(t, new_exchange, d, error, error_bytes);
+	return prompt_place_find(t, d->old_parts[d->common].part, t, new_exchange, &d->new_parts[d->common], &d->place,
+				 error, error_bytes);
 }
 
 void prompt_diff_release(struct prompt_diff *d)
@@ -264,9 +164,7 @@ void prompt_diff_release(struct prompt_diff *d)
 	free(d->old_parts);
 	free(d->new_parts);
 	free(d->list);
-	free(d->path);
-	free(d->old_text);
-	free(d->new_text);
+	prompt_place_release(&d->place);
 	*d = (struct prompt_diff){0};
 }
 

@@ -7,6 +7,7 @@
  * order tools → system → messages, whatever the order on the wire.
  */
 
+#include "trace/prompt_place.h"
 #include "trace/reader.h"
 
 enum prompt_change { PROMPT_ADDED, PROMPT_REMOVED, PROMPT_CHANGED };
@@ -27,12 +28,8 @@ struct prompt_diff {
 	size_t n;
 	size_t moved; /* behind the first difference, yet in both prompts */
 
-	/* Where the first differing parts part; has_place is false where one prompt simply ends, or nothing is known.
-	 */
-	bool has_place;
-	uint64_t place;            /* byte in both parts; with --content none the start of a 64-byte step */
-	char *path;                /* JSON path in the new body; NULL: unknown (--content none) */
-	char *old_text, *new_text; /* excerpts; NULL: unknown */
+	/* Of the first differing parts; not known where one prompt simply ends. */
+	struct prompt_place place;
 };
 
 /* Returns 0, or -1 with one line in error. The caller releases *out in either case. */

@@ -77,7 +77,7 @@ static void test_continued(void **state)
 	assert_int_equal(d.n, 2);
 	assert_int_equal(d.list[0].change, PROMPT_ADDED);
 	assert_int_equal(d.list[0].new_part, 3);
-	assert_false(d.has_place);
+	assert_false(d.place.known);
 	prompt_diff_release(&d);
 	trace_release(&t);
 }
@@ -96,11 +96,11 @@ static void test_first_difference(void **state)
 	compare(&t, &d);
 	/* Tools come first whatever the wire order; then the system prompt differs. */
 	assert_int_equal(d.common, 1);
-	assert_true(d.has_place);
-	assert_string_equal(d.path, "system[0].text");
-	assert_string_equal(d.old_text, "{\"type\":\"text\",\"text\":\"today is Monday\"}");
-	assert_string_equal(d.new_text, "{\"type\":\"text\",\"text\":\"today is Tuesday\"}");
-	assert_int_equal(d.place, strlen("{\"type\":\"text\",\"text\":\"today is "));
+	assert_true(d.place.known);
+	assert_string_equal(d.place.path, "system[0].text");
+	assert_string_equal(d.place.old_text, "{\"type\":\"text\",\"text\":\"today is Monday\"}");
+	assert_string_equal(d.place.new_text, "{\"type\":\"text\",\"text\":\"today is Tuesday\"}");
+	assert_int_equal(d.place.byte, strlen("{\"type\":\"text\",\"text\":\"today is "));
 	assert_int_equal(d.n, 3);
 	assert_int_equal(d.list[0].change, PROMPT_CHANGED);
 	assert_int_equal(d.list[1].change, PROMPT_CHANGED);
@@ -125,7 +125,7 @@ static void test_inserted_tool(void **state)
 	make_trace(bodies, 2, KVS_API_ANTHROPIC_MESSAGES, CONTENT_FULL, &t);
 	compare(&t, &d);
 	assert_int_equal(d.common, 0);
-	assert_false(d.has_place);
+	assert_false(d.place.known);
 	assert_int_equal(d.n, 1);
 	assert_int_equal(d.list[0].change, PROMPT_ADDED);
 	assert_int_equal(d.moved, 2);
@@ -148,7 +148,7 @@ static void test_openai(void **state)
 	make_trace(bodies, 2, KVS_API_OPENAI_CHAT, CONTENT_FULL, &t);
 	compare(&t, &d);
 	assert_int_equal(d.common, 2);
-	assert_string_equal(d.path, "messages[2].tool_calls[0].function.arguments");
+	assert_string_equal(d.place.path, "messages[2].tool_calls[0].function.arguments");
 	buf_init(&part, 100);
 	prompt_part_path(&t, &t.exchanges[1], &d.new_parts[2], &part);
 	assert_string_equal(part.p, "messages[2]");
@@ -168,10 +168,10 @@ static void test_without_content(void **state)
 	make_trace(bodies, 2, KVS_API_ANTHROPIC_MESSAGES, CONTENT_NONE, &t);
 	compare(&t, &d);
 	assert_int_equal(d.common, 1);
-	assert_true(d.has_place);
-	assert_int_equal(d.place, 192); /* the quote and 200 digits before it */
-	assert_null(d.path);
-	assert_null(d.old_text);
+	assert_true(d.place.known);
+	assert_int_equal(d.place.byte, 192); /* the quote and 200 digits before it */
+	assert_null(d.place.path);
+	assert_null(d.place.old_text);
 	prompt_diff_release(&d);
 	trace_release(&t);
 }
