@@ -2,10 +2,10 @@
 #include "base/clock.h"
 #include "cli/command.h"
 #include "cli/msg.h"
+#include "cmd/input.h"
 #include "report/report.h"
 #include "report/report_json.h"
 #include "report/report_text.h"
-#include "trace/place.h"
 #include "trace/reader.h"
 
 #include <errno.h>
@@ -38,28 +38,6 @@ static int out_of_memory(void)
 {
 	msg_error("out of memory");
 	return EXIT_TROUBLE;
-}
-
-/* The trace that is meant when none is named. The caller frees; NULL after having said why there is none. */
-static char *newest_trace(void)
-{
-	char error[512], *fallback = NULL, *path = NULL;
-	char *folder = trace_place_folder(&fallback, error, sizeof(error));
-	char *cwd = getcwd(NULL, 0);
-	int elsewhere = 0;
-
-	if (folder)
-		path = trace_place_newest(folder, cwd ? cwd : "", &elsewhere, error, sizeof(error));
-	if (!path)
-		msg_error("report: %s", error);
-	else if (elsewhere)
-		msg_note("no trace was made in this directory; the newest one is %s", path);
-	else
-		msg_note("reading %s", path);
-	free(folder);
-	free(fallback);
-	free(cwd);
-	return path;
 }
 
 static struct report_text_style style_for_stdout(bool all)
@@ -107,26 +85,12 @@ out:
 
 static int report_files(const struct command_line *cl, char *const *paths, size_t n)
 {
-	struct trace *traces = calloc(n, sizeof(*traces));
-	size_t read = 0;
+	struct input in;
 	int status = EXIT_TROUBLE;
 
-	if (!traces)
-		return out_of_memory();
-	while (read < n) {
-		char error[512];
-		int r = trace_read(paths[read], &traces[read], error, sizeof(error));
-		read++;
-		if (r < 0) {
-			msg_error("%s", error);
-			goto out;
-		}
-	}
-	status = print_report(cl, traces, n);
-out:
-	while (read > 0)
-		trace_release(&traces[--read]);
-	free(traces);
+	if (input_read("report", paths, n, &in) == 0)
+		status = print_report(cl, in.traces, in.n);
+	input_release(&in);
 	return status;
 }
 
@@ -210,7 +174,6 @@ out:
 static int run_report(const struct command_line *cl)
 {
 	bool follows = option_given(cl, OPT_FOLLOW);
-	char *newest = NULL;
 	char *const *paths = cl->args;
 	size_t n = (size_t)cl->nargs;
 
@@ -218,14 +181,10 @@ static int run_report(const struct command_line *cl)
 		msg_error(n > 1 ? "report: --follow wants one trace" : "report: --follow prints no JSON");
 		return EXIT_TROUBLE;
 	}
-	if (n == 0) {
-		newest = newest_trace();
-		if (!newest)
-			return EXIT_TROUBLE;
-		paths = &newest;
-		n = 1;
-	}
-	int status = follows ? follow(paths[0]) : report_files(cl, paths, n);
+	if (!follows)
+		return report_files(cl, paths, n);
+	char *newest = n == 0 ? input_newest("report") : NULL;
+	int status = newest || n > 0 ? follow(n > 0 ? paths[0] : newest) : EXIT_TROUBLE;
 	free(newest);
 	return status;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/command.h"
 #include "cli/msg.h"
+#include "cmd/input.h"
 #include "cmd/show.h"
-#include "trace/place.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -27,25 +27,6 @@ static const char *const examples[] = {
 };
 
 #define ERROR_BYTES 1024
-
-/* The trace that is meant when none is named; NULL after having said why there is none. The caller frees it. */
-static char *newest_trace(void)
-{
-	char error[ERROR_BYTES], *cwd = getcwd(NULL, 0), *fallback = NULL, *path = NULL;
-	int elsewhere = 0;
-
-	char *folder = trace_place_folder(&fallback, error, sizeof(error));
-	if (folder)
-		path = trace_place_newest(folder, cwd ? cwd : "", &elsewhere, error, sizeof(error));
-	if (path)
-		msg_note("%s%s", path, elsewhere ? " (the newest of all: none was made in this directory)" : "");
-	else
-		msg_error("show: %s", error);
-	free(folder);
-	free(fallback);
-	free(cwd);
-	return path;
-}
 
 static int parse_id(const char *text, uint64_t *out)
 {
@@ -124,7 +105,7 @@ static int run_show(const struct command_line *cl)
 	}
 	if (parse_id(cl->args[cl->nargs - 1], &id) < 0)
 		return EXIT_TROUBLE;
-	char *newest = cl->nargs == 1 ? newest_trace() : NULL;
+	char *newest = cl->nargs == 1 ? input_newest("show") : NULL;
 	const char *path = cl->nargs == 2 ? cl->args[0] : newest;
 	if (!path)
 		return EXIT_TROUBLE;
