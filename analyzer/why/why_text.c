@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: MIT */
+#include "why/why_text.h"
+
+#include "base/json_out.h"
+#include "report/units.h"
+
+#include <math.h>
+
+#define CAUSES_SHOWN 3
+#define CAUSES_MAX 64
+
+static const char *const side_words[] = {
+	[SIDE_CLIENT] = "the client's doing",
+	[SIDE_SERVER] = "the server's doing",
+	[SIDE_NEITHER] = "neither side's doing",
+};
+
+static const char *const side_names[] = {
+	[SIDE_CLIENT] = "client",
+	[SIDE_SERVER] = "server",
+	[SIDE_NEITHER] = "neither",
+};
+
+static void place(const struct report *report, const struct why_miss *m, struct buf *to)
+{
+	char name[32], tokens[UNITS_CHARS], of[UNITS_CHARS];
+	report_exchange_name(report, &report->exchanges[m->exchange], name);
+	buf_printf(to, "request %s: matched %s of %s tokens", name, units_count(m->matched_tokens, tokens),
+		   units_count(m->prompt_tokens, of));
+	if (m->broken && m->path)
+		buf_printf(to, ", diverges at token %s with %s", units_count(m->token_offset, tokens), m->path);
+	else if (!m->broken)
+		buf_puts(to, ", the prompt is unbroken");
+}
+
+static void excerpts(const struct why_miss *m, const struct why_text_style *s, struct buf *to)
+{
+	if (!m->old_text || !m->new_text)
+		return;
+	buf_printf(to, "     %s- %s%s\n     %s+ %s%s\n", s->red, m->old_text, s->reset, s->green, m->new_text,
+		   s->reset);
+}
+
+static void cause_text(const struct report *report, const struct why *w, const struct why_cause *c, size_t rank,
+		       const struct why_text_style *s, struct buf *to)
+{
+	const struct why_miss *m = &w->misses[c->worst];
+	const struct breaker *b = c->cause;
+	char number[UNITS_CHARS];
+
+	buf_printf(to, "\n%zu. %s%s%s (%s): %llu of %zu %s", rank, s->bold, b->name, s->reset, side_words[b->side],
+		   (unsigned long long)c->misses, w->nmisses, w->nmisses == 1 ? "miss" : "misses");
+	if (c->lost_tokens != TOKENS_UNKNOWN)
+		buf_printf(to, ", %s tokens prefilled again", units_count(c->lost_tokens, number));
+	if (!isnan(c->seconds_lost))
+		buf_printf(to, ", %s", units_seconds(c->seconds_lost, number));
+	buf_printf(to, "\n   %s.\n   ", b->title);
+	place(report, m, to);
+	buf_putc(to, '\n');
+	excerpts(m, s, to);
+	for (size_t i = 0; i < WHY_BEHIND_MAX && m->behind[i]; i++)
+		buf_printf(to, "   behind it: %s%s%s: %s\n", s->bold, m->behind[i]->name, s->reset,
+			   m->behind[i]->title);
+	buf_printf(to, "   fix: %s\n", b->fix);
+	if (b->flag)
+		buf_printf(to, "        %s\n", b->flag);
+	if (!s->all)
+		return;
+	for (size_t i = 0; i < w->nmisses; i++) {
+		if (w->misses[i].cause != b || i == c->worst)
+			continue;
+		buf_puts(to, "   also ");
+		place(report, &w->misses[i], to);
+		buf_putc(to, '\n');
+	}
+}
+
+/* The settings of the causes shown, and of what is behind them, each once, to be pasted. */
+static void environment(const struct why *w, const struct why_cause *causes, size_t n, const struct why_text_style *s,
+			struct buf *to)
+{
+	const char *given[CAUSES_MAX];
+	size_t ngiven = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct why_miss *m = &w->misses[causes[i].worst];
+		for (int k = -1; k < WHY_BEHIND_MAX; k++) {
+			const struct breaker *b = k < 0 ? causes[i].cause : m->behind[k];
+			size_t at = 0;
+			if (!b || !b->env || b->expected)
+				continue;
+			while (at < ngiven && strcmp(given[at], b->env) != 0)
+				at++;
+			if (at == ngiven && ngiven < CAUSES_MAX)
+				given[ngiven++] = b->env;
+		}
+	}
+	if (ngiven == 0)
+		return;
+	buf_printf(to, "\n%sTo try it%s, in the environment of the client:\n", s->bold, s->reset);
+	for (size_t i = 0; i < ngiven; i++)
+		buf_printf(to, "  export %s\n", given[i]);
+}
+
+void why_text(const struct report *report, const struct why *w, const struct why_text_style *s, struct buf *to)
+{
+	struct why_cause causes[CAUSES_MAX];
+	size_t n = why_causes(w, causes, CAUSES_MAX), unexpected = 0;
+	char backend[64];
+
+	backend_name(&w->backend, backend, sizeof(backend));
+	while (unexpected < n && !causes[unexpected].cause->expected)
+		unexpected++;
+	buf_printf(to, "%sBackend %s%s%s: ", s->bold, backend, s->reset, w->recognised ? "" : " (assumed)");
+	units_plural(to, report->nexchanges, "request");
+	if (w->unexpected == 0)
+		buf_printf(to, ", no unexpected cache miss");
+	else
+		buf_printf(to, ", %llu unexpected cache %s", (unsigned long long)w->unexpected,
+			   w->unexpected == 1 ? "miss" : "misses");
+	if (w->nmisses > w->unexpected)
+		buf_printf(to, ", %llu expected", (unsigned long long)(w->nmisses - w->unexpected));
+	buf_putc(to, '\n');
+
+	size_t shown = s->all ? n : unexpected < CAUSES_SHOWN ? unexpected : CAUSES_SHOWN;
+	for (size_t i = 0; i < shown; i++)
+		cause_text(report, w, &causes[i], i + 1, s, to);
+	if (shown < unexpected)
+		buf_printf(to, "\n%zu more causes: --all\n", unexpected - shown);
+	environment(w, causes, shown < unexpected ? shown : unexpected, s, to);
+	if (w->unreadable)
+		buf_printf(to, "\n%llu prompts could not be compared (not kept, or cut).\n",
+			   (unsigned long long)w->unreadable);
+}
+
+static void miss_json(const struct report *report, const struct why_miss *m, const char *backend, struct json_out *j)
+{
+	const struct report_exchange *e = &report->exchanges[m->exchange];
+	char lineage[8];
+
+	json_out_object(j, NULL);
+	json_out_cstr(j, "backend", backend);
+	json_out_uint(j, "exchange", e->x->id);
+	if (report->ntraces > 1)
+		json_out_cstr(j, "trace", report->traces[e->trace].path);
+	report_lineage_name(m->lineage, lineage);
+	json_out_cstr(j, "lineage", lineage);
+	if (m->parent == LINEAGE_NONE)
+		json_out_null(j, "parent");
+	else
+		json_out_uint(j, "parent", report->exchanges[m->parent].x->id);
+	json_out_bool(j, "expected", m->cause->expected);
+	json_out_cstr(j, "side", side_names[m->cause->side]);
+	json_out_cstr(j, "cause", m->cause->name);
+	json_out_array(j, "behind");
+	for (size_t i = 0; i < WHY_BEHIND_MAX && m->behind[i]; i++)
+		json_out_cstr(j, NULL, m->behind[i]->name);
+	json_out_end(j);
+	json_out_bool(j, "broken", m->broken);
+	json_out_cstr(j, "path", m->path);
+	json_out_int_or_null(j, "byte_offset", m->byte_offset);
+	json_out_int_or_null(j, "token_offset", m->token_offset);
+	json_out_int_or_null(j, "matched_tokens", m->matched_tokens);
+	json_out_int_or_null(j, "prompt_tokens", m->prompt_tokens);
+	json_out_int_or_null(j, "lost_tokens", m->lost_tokens);
+	json_out_cstr(j, "tokens_basis", tokens_basis_name(e->basis));
+	json_out_cstr(j, "old", m->old_text);
+	json_out_cstr(j, "new", m->new_text);
+	json_out_object(j, "fix");
+	json_out_cstr(j, "text", m->cause->fix);
+	json_out_cstr(j, "env", m->cause->env);
+	json_out_cstr(j, "flag", m->cause->flag);
+	json_out_end(j);
+	json_out_double(j, "seconds_lost", m->seconds_lost, 3);
+	json_out_end(j);
+}
+
+static void verdict_json(const struct report *report, const struct why *w, struct json_out *j)
+{
+	struct why_cause causes[CAUSES_MAX];
+	size_t n = why_causes(w, causes, CAUSES_MAX);
+	char backend[64];
+
+	backend_name(&w->backend, backend, sizeof(backend));
+	json_out_object(j, NULL);
+	json_out_cstr(j, "backend", backend);
+	json_out_bool(j, "recognised", w->recognised);
+	json_out_uint(j, "requests", report->nexchanges);
+	json_out_uint(j, "unexpected", w->unexpected);
+	json_out_uint(j, "unreadable", w->unreadable);
+	json_out_array(j, "causes");
+	for (size_t i = 0; i < n; i++) {
+		json_out_object(j, NULL);
+		json_out_cstr(j, "cause", causes[i].cause->name);
+		json_out_bool(j, "expected", causes[i].cause->expected);
+		json_out_uint(j, "misses", causes[i].misses);
+		json_out_int_or_null(j, "lost_tokens", causes[i].lost_tokens);
+		json_out_double(j, "seconds_lost", causes[i].seconds_lost, 3);
+		json_out_end(j);
+	}
+	json_out_end(j);
+	json_out_end(j);
+}
+
+void why_json(const struct report *report, const struct why *verdicts, size_t n, struct buf *to)
+{
+	struct json_out j;
+	char backend[64];
+
+	json_out_init(&j, to, true);
+	json_out_object(&j, NULL);
+	json_out_array(&j, "verdicts");
+	for (size_t i = 0; i < n; i++)
+		verdict_json(report, &verdicts[i], &j);
+	json_out_end(&j);
+	json_out_array(&j, "misses");
+	for (size_t i = 0; i < n; i++) {
+		backend_name(&verdicts[i].backend, backend, sizeof(backend));
+		for (size_t k = 0; k < verdicts[i].nmisses; k++)
+			miss_json(report, &verdicts[i].misses[k], backend, &j);
+	}
+	json_out_end(&j);
+	json_out_end(&j);
+	buf_putc(to, '\n');
+}
