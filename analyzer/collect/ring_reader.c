@@ -22,7 +22,8 @@
 /* A look into /proc for every record read would cost more than the reading. */
 #define OWNER_CHECK_NS (10 * NS_PER_MS)
 
-/* At most this part of the ring is held back: the rest is for the writers. */
+/* At most this part of the ring is held back: the rest is for the writers. Beyond it all is given back at once, for
+ * what is worth holding has lost its beginning, and a burst needs the room. */
 #define HOLD_SHARE 4
 
 #define RECORD_SLOTS_MAX (1 + KVS_RECORD_PAYLOAD_MAX / KVS_SLOT_BYTES)
@@ -218,8 +219,9 @@ static void free_slots(struct ring_reader *r, uint64_t length)
 /* Gives back what was read, up to the first record that is still open, and but for what is held. */
 static void advance_tail(struct ring_reader *r)
 {
-	uint64_t held = r->hold ? r->slots / HOLD_SHARE : 0;
-	while (r->next - r->tail > held && (r->npassed == 0 || r->passed[0].position != r->tail))
+	if (r->hold && r->next - r->tail <= r->slots / HOLD_SHARE)
+		return;
+	while (r->tail < r->next && (r->npassed == 0 || r->passed[0].position != r->tail))
 		free_slots(r, kvs_meta_length(atomic_load_explicit(word_at(r, r->tail), memory_order_relaxed)));
 }
 
