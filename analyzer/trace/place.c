@@ -131,7 +131,7 @@ char *trace_place_new(const char *folder, const char *command, unsigned long lon
 		if (*p != '-' && *p != ':')
 			buf_putc(&path, *p);
 	buf_putc(&path, '-');
-	for (size_t i = 0; name[i] && i < NAME_CHARS_MAX; i++) {
+	for (size_t i = 0; i < NAME_CHARS_MAX && name[i]; i++) {
 		char c = name[i];
 		bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
 			     c == '_' || c == '-';

@@ -158,10 +158,10 @@ static int64_t write_parts(struct trace_writer *w, struct buf *to, const struct 
 /* The lines that held parts from `id` on were given up: as if they had never been seen. */
 static void forget_parts(struct trace_writer *w, uint32_t id)
 {
-	struct known_part *p, *next;
+	struct known_part *next;
 
-	HASH_ITER(hh, w->parts, p, next)
-	{
+	for (struct known_part *p = w->parts; p; p = next) {
+		next = p->hh.next;
 		if (p->id < id)
 			continue;
 		HASH_DEL(w->parts, p);
@@ -245,13 +245,26 @@ void trace_writer_opaque(struct trace_writer *w, const struct opaque_connection 
 	line_sink_commit(&w->sink, 1, false);
 }
 
+/* Processes are counted beside the losses, but are none. */
+static bool anything_lost(const struct ring_loss *ring, const struct pipeline_loss *pipeline, uint64_t lines)
+{
+	static const struct pipeline_loss none;
+	uint64_t lost = lines + ring->dropped_bytes + ring->voided + ring->foreign_pidns + ring->passthrough;
+
+	for (int i = 0; i < KVS_DROP_REASONS; i++)
+		lost += ring->dropped[i];
+	return lost > 0 || memcmp(pipeline, &none, sizeof(none)) != 0;
+}
+
 int trace_writer_close(struct trace_writer *w, const struct ring_loss *ring, const struct pipeline_loss *pipeline,
 		       const struct trace_footer *footer, char *error, size_t error_bytes)
 {
 	struct buf *to = line_sink_begin(&w->sink);
-	line_loss(to, ring, pipeline, w->sink.lost_lines);
+	bool lost = anything_lost(ring, pipeline, w->sink.lost_lines);
+	if (lost)
+		line_loss(to, ring, pipeline, w->sink.lost_lines);
 	line_footer(to, footer, w->nexchanges, w->nparts);
-	line_sink_commit(&w->sink, 2, true);
+	line_sink_commit(&w->sink, lost ? 2 : 1, true);
 
 	int status = 0;
 	if (line_sink_finish(&w->sink) > 0) {

@@ -47,7 +47,10 @@ int trace_writer_open(const char *path, bool overwrite, const struct trace_heade
 void trace_writer_exchange(struct trace_writer *w, struct exchange *x);
 void trace_writer_process(struct trace_writer *w, const struct pipeline_process *p);
 void trace_writer_opaque(struct trace_writer *w, const struct opaque_connection *c);
-/* Writes loss and footer lines and closes. Returns 0, or -1 with a line of text in error: lines were lost. Frees w. */
+/*
+ * Writes the loss line, if anything was lost, and the footer, and closes. Returns 0, or -1 with a line of text in
+ * error: lines were lost. Frees w.
+ */
 int trace_writer_close(struct trace_writer *w, const struct ring_loss *ring, const struct pipeline_loss *pipeline,
 		       const struct trace_footer *footer, char *error, size_t error_bytes);
 
