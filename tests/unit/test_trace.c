@@ -1,98 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Writer → file → reader: what goes in comes out, byte for byte, and costs what it should. */
-#include "trace/reader.h"
-#include "unit/conversation.h"
+#include "unit/trace_file.h"
 
 #include <math.h>
-#include <stdarg.h>
-#include <setjmp.h>
-#include <stdio.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
-#include <cmocka.h>
-
-static char folder[] = "/tmp/kvscope-test-trace-XXXXXX";
-static char path[64];
-static char error[512];
-
-static const char *const command[] = {"claude", "-p", "argument-canary", NULL};
-static const struct trace_header header = {
-	.run_id = {1, 2, 3, 0xff},
-	.monotonic_ns = 1234567890123,
-	.realtime_ns = UINT64_C(1763937181000000000),
-	.command = command,
-	.cwd = "/home/me/project",
-	.capture_mode = "preload",
-};
-static const struct trace_footer footer = {.end_ns = 99, .exit_status = 3, .signal = -1, .complete = true};
-
-static struct trace_writer *open_writer(enum content_mode content)
-{
-	struct trace_header h = header;
-	struct trace_writer *w;
-	h.content = content;
-	assert_int_equal(trace_writer_open(path, true, &h, &w, error, sizeof(error)), 0);
-	return w;
-}
-
-/* What a program that shares no code with this one makes of the file: its schema, and each body by its SHA-256. */
-static void check_by_others(void)
-{
-	char line[128], output[2000];
-
-	/* The tests run in the top folder; elsewhere there is no script. */
-	if (access("tests/check_trace.py", R_OK) < 0)
-		return;
-	snprintf(line, sizeof(line), "python3 tests/check_trace.py %s 2>&1", path);
-	FILE *p = popen(line, "r");
-	assert_non_null(p);
-	output[fread(output, 1, sizeof(output) - 1, p)] = '\0';
-	int status = pclose(p);
-	if (status != 0 && WEXITSTATUS(status) != 127) /* 127: no python3 here */
-		fail_msg("%s", output);
-}
-
-static void close_writer(struct trace_writer *w)
-{
-	struct ring_loss ring = {.dropped = {[KVS_DROP_FULL] = 7}, .dropped_bytes = 70, .processes = 2};
-	struct pipeline_loss pipeline = {.holes = 1, .hole_bytes = 12, .blind = {[KVS_BLIND_SENDFILE] = 5}};
-	assert_int_equal(trace_writer_close(w, &ring, &pipeline, &footer, error, sizeof(error)), 0);
-}
-
-static void write_next(struct trace_writer *w, struct conversation *c, uint64_t id)
-{
-	struct exchange x;
-	conversation_exchange(c, id, &x);
-	trace_writer_exchange(w, &x);
-	exchange_release(&x);
-}
-
-static long long file_size(void)
-{
-	struct stat st;
-	assert_int_equal(stat(path, &st), 0);
-	return (long long)st.st_size;
-}
-
-static void slurp(struct buf *out)
-{
-	FILE *f = fopen(path, "r");
-	char chunk[65536];
-	size_t n;
-	assert_non_null(f);
-	while ((n = fread(chunk, 1, sizeof(chunk), f)) > 0)
-		buf_append(out, chunk, n);
-	fclose(f);
-}
-
-static void read_trace(struct trace *t)
-{
-	if (trace_read(path, t, error, sizeof(error)) < 0)
-		fail_msg("%s", error);
-	if (t->warning)
-		fail_msg("%s", t->warning);
-}
 
 /* The exchange in the trace has the body and the prompt that the conversation has. */
 static void check_exchange(struct trace *t, size_t at, struct conversation *c)
@@ -434,96 +344,6 @@ static void test_odd_bodies(void **state)
 	free(long_literal);
 }
 
-/* Not one word of content in the file, yet equal parts are equal and a divergence has a place. */
-static void test_content_none(void **state)
-{
-	(void)state;
-	struct conversation c = {.session = "s", .messages = 5, .text_size = 300};
-	struct trace_writer *w = open_writer(CONTENT_NONE);
-	struct exchange x;
-	struct buf text, chains[2];
-	struct trace t;
-
-	write_next(w, &c, 1);
-	c.messages = 7;
-	write_next(w, &c, 2);
-	conversation_exchange(&c, 3, &x);
-	/* The same message but for a byte 130 bytes into it: its chain tells the third step. */
-	x.request.body.p[x.prompt.parts[0].offset + 130] ^= 1;
-	x.prompt.parts[0].raw = digest_of(STR("another"));
-	x.prompt.parts[0].normalised = digest_of(STR("another, normalised"));
-	x.response.error = strdup("invalid_request_error: text 1 is bad");
-	trace_writer_exchange(w, &x);
-	close_writer(w);
-	check_by_others();
-
-	buf_init(&text, 1 << 26);
-	slurp(&text);
-	char hex[DIGEST_HEX_CHARS + 1];
-	const char *canaries[] = {"text ", "canary", "tool0", "revision", "secret", "max_tokens\\", "sha256", "is bad"};
-	for (size_t i = 0; i < sizeof(canaries) / sizeof(*canaries); i++)
-		assert_null(strstr(text.p, canaries[i]));
-	const struct digest looked_up[] = {x.request.body_sha256, x.prompt.parts[1].raw, x.prompt.parts[1].normalised,
-					   x.prompt.system_fingerprint, x.response.body_sha256};
-	for (size_t i = 0; i < sizeof(looked_up) / sizeof(*looked_up); i++) {
-		digest_hex(&looked_up[i], hex);
-		assert_null(strstr(text.p, hex));
-	}
-
-	read_trace(&t);
-	assert_int_equal(t.content, CONTENT_NONE);
-	const struct trace_prompt_part *parts;
-	size_t n;
-	struct digest third;
-	assert_int_equal(trace_prompt(&t, 1, &parts, &n, error, sizeof(error)), 0);
-	assert_int_equal(n, x.prompt.nparts);
-	uint32_t first = parts[0].part, second = parts[1].part;
-	assert_int_equal(trace_prompt(&t, 2, &parts, &n, error, sizeof(error)), 0);
-	assert_int_equal(parts[1].part, second);
-	assert_int_not_equal(parts[0].part, first);
-	assert_int_equal(parts[4].message, x.prompt.parts[4].message);
-	third = t.parts[parts[0].part].normalised;
-	assert_memory_not_equal(&third, &t.parts[first].normalised, sizeof(third));
-	assert_int_equal(t.parts[first].bytes, x.prompt.parts[0].bytes);
-	assert_false(t.parts[first].exact);
-	uint32_t changed = parts[0].part;
-	for (int i = 0; i < 2; i++)
-		buf_init(&chains[i], 1 << 20);
-	assert_int_equal(trace_part_chain(&t, first, &chains[0], error, sizeof(error)), 0);
-	assert_int_equal(trace_part_chain(&t, changed, &chains[1], error, sizeof(error)), 0);
-	assert_int_equal(chains[0].n, (x.prompt.parts[0].bytes + 63) / 64 * 16);
-	assert_memory_equal(chains[0].p, chains[1].p, 2 * 16);
-	for (size_t i = 2; i < chains[0].n / 16; i++)
-		assert_memory_not_equal(chains[0].p + i * 16, chains[1].p + i * 16, 16);
-	assert_int_equal(trace_request_body(&t, 1, &text, error, sizeof(error)), -1);
-	assert_non_null(strstr(error, "--content none"));
-	assert_int_equal(trace_response_body(&t, 1, &text, error, sizeof(error)), -1);
-	assert_int_equal(trace_part_text(&t, 0, &text, error, sizeof(error)), -1);
-	for (int i = 0; i < 2; i++)
-		buf_release(&chains[i]);
-	buf_release(&text);
-	trace_release(&t);
-	exchange_release(&x);
-}
-
-/* Two traces of the same content share no hash: the key is another one each time. */
-static void test_content_none_key(void **state)
-{
-	(void)state;
-	struct conversation c = {.messages = 1, .text_size = 100};
-	struct digest seen[2];
-	for (int i = 0; i < 2; i++) {
-		struct trace_writer *w = open_writer(CONTENT_NONE);
-		struct trace t;
-		write_next(w, &c, 1);
-		close_writer(w);
-		read_trace(&t);
-		seen[i] = t.parts[0].normalised;
-		trace_release(&t);
-	}
-	assert_memory_not_equal(&seen[0], &seen[1], sizeof(seen[0]));
-}
-
 static void test_private_file(void **state)
 {
 	(void)state;
@@ -544,22 +364,6 @@ static void test_private_file(void **state)
 	assert_int_equal(st.st_mode & 0777, 0600);
 }
 
-static int make_folder(void **state)
-{
-	(void)state;
-	if (!mkdtemp(folder))
-		return -1;
-	snprintf(path, sizeof(path), "%s/trace.jsonl", folder);
-	return 0;
-}
-
-static int remove_folder(void **state)
-{
-	(void)state;
-	unlink(path);
-	return rmdir(folder);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -569,8 +373,6 @@ int main(void)
 		cmocka_unit_test(test_changes_in_the_middle),
 		cmocka_unit_test(test_parts_are_written_once),
 		cmocka_unit_test(test_odd_bodies),
-		cmocka_unit_test(test_content_none),
-		cmocka_unit_test(test_content_none_key),
 		cmocka_unit_test(test_private_file),
 	};
 	return cmocka_run_group_tests_name("trace", tests, make_folder, remove_folder) != 0;
