@@ -21,6 +21,8 @@ struct conversation {
 	bool marker;        /* a cache marker on the last message */
 	unsigned first;     /* revision of the first message: another one changes it */
 	unsigned system;    /* revision of the system prompt */
+	unsigned skipped;   /* messages at the beginning that are not sent any more */
+	unsigned limit;     /* added to max_tokens, of four digits */
 };
 
 static inline void conversation_part(struct exchange *x, size_t offset, enum part_kind kind, enum part_role role,
@@ -62,11 +64,12 @@ static inline void conversation_text(struct buf *to, unsigned seed, unsigned num
 static inline void conversation_message(struct conversation *c, struct exchange *x, unsigned number)
 {
 	struct buf *b = &x->request.body, seen;
+	uint32_t place = number - c->skipped;
 	bool user = number % 2 == 0;
 	unsigned revision = number == 0 ? c->first * 1000000 : 0;
 
 	buf_init(&seen, 1 << 26);
-	buf_printf(b, "%s{\"role\":\"%s\",\"content\":[", number ? "," : "", user ? "user" : "assistant");
+	buf_printf(b, "%s{\"role\":\"%s\",\"content\":[", place ? "," : "", user ? "user" : "assistant");
 	for (uint32_t block = 0; block < (user ? 1 : 2); block++) {
 		if (block)
 			buf_putc(b, ',');
@@ -79,7 +82,7 @@ static inline void conversation_message(struct conversation *c, struct exchange 
 		if (c->marker && number + 1 == c->messages && user)
 			buf_puts(b, ",\"cache_control\":{\"type\":\"ephemeral\"}");
 		buf_putc(b, '}');
-		conversation_part(x, offset, PART_MESSAGE, user ? ROLE_USER : ROLE_ASSISTANT, BLOCK_TEXT, number, block,
+		conversation_part(x, offset, PART_MESSAGE, user ? ROLE_USER : ROLE_ASSISTANT, BLOCK_TEXT, place, block,
 				  buf_str(&seen));
 	}
 	buf_puts(b, "]}");
@@ -105,7 +108,7 @@ static inline void conversation_exchange(struct conversation *c, uint64_t id, st
 	x->request.path = strdup("/v1/messages");
 
 	buf_puts(b, "{\"model\":\"test-model\",\"messages\":[");
-	for (unsigned i = 0; i < c->messages; i++)
+	for (unsigned i = c->skipped; i < c->messages; i++)
 		conversation_message(c, x, i);
 	buf_puts(b, "],\"system\":[");
 	for (uint32_t i = 0; i < 2; i++) {
@@ -124,9 +127,9 @@ static inline void conversation_exchange(struct conversation *c, uint64_t id, st
 		conversation_part(x, offset, PART_TOOL, ROLE_NONE, BLOCK_TOOL, i, 0,
 				  (struct str){b->p + offset, b->n - offset});
 	}
-	buf_puts(b, "],\"max_tokens\":1024}");
+	buf_printf(b, "],\"max_tokens\":%u}", 1024 + c->limit);
 
-	x->prompt.messages = c->messages;
+	x->prompt.messages = c->messages - c->skipped;
 	x->prompt.tools = 3;
 	x->prompt.has_system = x->prompt.has_tools = true;
 	x->prompt.system_fingerprint = digest_of(STR("system"));

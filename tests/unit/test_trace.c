@@ -251,6 +251,63 @@ static void test_changes_in_the_middle(void **state)
 	trace_release(&t);
 }
 
+/* All that is behind the change stands at another place, as after a compaction; and a literal changed, too. */
+static void test_moved_parts(void **state)
+{
+	(void)state;
+	struct conversation c = {.session = "s", .messages = 301, .text_size = 200};
+	struct trace_writer *w = open_writer(CONTENT_FULL);
+	struct trace t;
+
+	write_next(w, &c, 1);
+	c.limit = 1;
+	write_next(w, &c, 2);
+	long long before = file_size();
+	c.skipped = 4;
+	write_next(w, &c, 3);
+	long long cost = file_size() - before;
+	if (cost > 2500)
+		fail_msg("four messages less cost %lld bytes", cost);
+	before = file_size();
+	c.skipped = 0;
+	c.messages = 303;
+	write_next(w, &c, 4);
+	cost = file_size() - before;
+	if (cost > 4500)
+		fail_msg("four messages more at the beginning and two at the end cost %lld bytes", cost);
+	close_writer(w);
+
+	read_trace(&t);
+	c.messages = 301;
+	c.limit = 0;
+	check_exchange(&t, 0, &c);
+	c.limit = 1;
+	check_exchange(&t, 1, &c);
+	c.skipped = 4;
+	check_exchange(&t, 2, &c);
+	c.skipped = 0;
+	c.messages = 303;
+	check_exchange(&t, 3, &c);
+	trace_release(&t);
+}
+
+/* The cache marker moves on with every turn: the block that it leaves is not written a second time. */
+static void test_moving_marker(void **state)
+{
+	(void)state;
+	struct conversation c = {.session = "s", .text_size = 5000, .marker = true};
+	struct trace_writer *w = open_writer(CONTENT_FULL);
+	long long cost = cost_of_turns(w, &c, 0, 5);
+	close_writer(w);
+	if (cost > 3 * 5000 + 4500)
+		fail_msg("a turn of 3 blocks of 5000 bytes costs %lld", cost);
+
+	struct trace t;
+	read_trace(&t);
+	check_exchange(&t, 4, &c);
+	trace_release(&t);
+}
+
 static size_t count(struct buf *text, const char *needle)
 {
 	size_t n = 0;
@@ -371,6 +428,8 @@ int main(void)
 		cmocka_unit_test(test_interleaved_conversations),
 		cmocka_unit_test(test_growth),
 		cmocka_unit_test(test_changes_in_the_middle),
+		cmocka_unit_test(test_moved_parts),
+		cmocka_unit_test(test_moving_marker),
 		cmocka_unit_test(test_parts_are_written_once),
 		cmocka_unit_test(test_odd_bodies),
 		cmocka_unit_test(test_private_file),
