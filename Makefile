@@ -28,6 +28,7 @@ TEST_LIBS := -lcmocka -lbrotlienc $(LIBS)
 
 PACKAGES := gcc libc6-dev make libcurl4-openssl-dev libcjson-dev uthash-dev node-llhttp libssl-dev zlib1g-dev \
 	libbrotli-dev libzstd-dev
+LINT_PACKAGES := clang-format cppcheck shellcheck
 TEST_PACKAGES := libcmocka-dev curl jq python3 python3-jsonschema iproute2 util-linux git clang valgrind
 
 ifneq ($(V),1)
@@ -35,13 +36,13 @@ Q := @
 say = @printf '  %-5s %s\n' '$(1)' '$(2)'
 endif
 
-.PHONY: all deps test-deps demo test check unit e2e asan bench fuzz lint fmt install uninstall clean help FORCE
+.PHONY: all deps test-deps lint-deps demo test check unit e2e asan bench fuzz lint fmt install uninstall clean help FORCE
 .DELETE_ON_ERROR:
 
 all: $(B)/kvscope $(B)/libkvscope.so
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
 
 # ---------------------------------------------------------------- flags: a change of them rebuilds
 
@@ -102,7 +103,7 @@ $(B)/tests/host/%: tests/host/%.c $(B)/flags
 unit: $(UNIT_BIN) ## the unit tests alone
 	$(Q)tests/run $(UNIT_BIN)
 
-E2E := $(sort $(wildcard tests/e2e/t*.sh tests/e2e/t*.py))
+E2E := $(sort $(wildcard tests/e2e/t[0-9]*.sh tests/e2e/t[0-9]*.py))
 
 e2e: all $(HOST_BIN) agent ## the tests of the whole program alone
 	$(Q)B=$(abspath $(B)) tests/run $(E2E)
@@ -172,6 +173,9 @@ deps: ## install the Debian packages that are missing
 test-deps: deps
 	$(call install_packages,$(TEST_PACKAGES))
 
+lint-deps: deps
+	$(call install_packages,$(LINT_PACKAGES))
+
 # ---------------------------------------------------------------- install
 
 $(B)/kvscope.1: $(B)/kvscope
@@ -197,14 +201,19 @@ C_FILES := $(wildcard analyzer/*.[ch] analyzer/*/*.[ch] include/*/*.h shim/*.[ch
 fmt: ## format the C files
 	clang-format -i $(C_FILES)
 
-lint: ## formatting, headers that stand alone, shell scripts, static analysis
-	clang-format --dry-run --Werror $(C_FILES)
-	@for h in $(wildcard analyzer/*.h analyzer/*/*.h include/*/*.h); do \
-		printf '#include "%s"\n' $${h#analyzer/} | sed 's#"include/#"#' | \
+lint: lint-deps ## formatting, headers that stand alone, shell scripts, static analysis
+	$(call say,FMT,)
+	$(Q)clang-format --dry-run --Werror $(C_FILES)
+	$(call say,HDR,)
+	$(Q)for h in $(wildcard analyzer/*.h analyzer/*/*.h include/*/*.h); do \
+		name=$${h#analyzer/}; \
+		printf '#include "%s"\nextern int alone;\n' "$${name#include/}" | \
 		$(CC) $(COMMON) -Ianalyzer -fsyntax-only -x c - -MF /dev/null || { echo "$$h does not stand alone"; exit 1; }; done
-	cppcheck --quiet --error-exitcode=1 --inline-suppr --enable=warning,portability --std=c11 -Iinclude -Ianalyzer \
+	$(call say,CHECK,cppcheck)
+	$(Q)cppcheck --quiet --error-exitcode=1 --inline-suppr --enable=warning,portability --std=c11 -Iinclude -Ianalyzer \
 		--suppress=missingInclude --suppress=unknownMacro analyzer
-	shellcheck -x $(wildcard tests/run tests/*/*.sh tests/fuzz/run examples/*.sh examples/*/*.sh .ci/run)
+	$(call say,CHECK,shellcheck)
+	$(Q)shellcheck -x $(wildcard tests/run tests/*/*.sh tests/fuzz/run examples/*.sh examples/*/*.sh .ci/run)
 
 clean: ## remove what was built
 	rm -rf $(B)

@@ -81,6 +81,8 @@ static void end_process(struct pipeline *p, int32_t pid, uint64_t time_ns, const
 	struct connection *c, *next;
 	HASH_ITER(hh, p->connections, c, next)
 	{
+		/* cppcheck does not see through the macro's two loop variables. */
+		/* cppcheck-suppress uninitvar */
 		if (c->key.pid == pid && c->start_ns <= time_ns)
 			end(p, c, time_ns, reason);
 	}
