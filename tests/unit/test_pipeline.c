@@ -475,7 +475,7 @@ static void test_hole_anywhere(void **state)
 				const char *last = strstr(seen, "#3 ");
 				if (!last && side == 0)
 					last = strstr(seen, "#2 ");
-				if (!last || strncmp(last + 3, OK_LINE + 3, strlen(OK_LINE) - 3) != 0)
+				if (!last || strncmp(last + 3, &OK_LINE[3], strlen(OK_LINE) - 3) != 0)
 					fail_msg("side %d, %zu bytes at %zu:\n%s", side, n, at, seen);
 				/* None is made up: what was harmed says so, or is not there. */
 				struct pipeline_loss loss;
