@@ -19,7 +19,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define RING_BYTES_DEFAULT ((uint64_t)4 << 20)
+/* Room for a body of 5 MB that a client hands over in one call: at 4 MiB most of such were lost between two polls. */
+#define RING_BYTES_DEFAULT ((uint64_t)8 << 20)
 #define RING_BYTES_MAX ((uint64_t)KVS_RING_SLOTS_MAX * KVS_SLOT_BYTES)
 #define KEEP_DEFAULT 50
 /* Processes that the command left behind get this long for what is on its way, or to end as well. */
@@ -35,7 +36,7 @@ static const struct option_spec options[] = {
 			 .help = "keep bodies, or only their lengths and keyed hashes (default: full)"},
 	[OPT_RING_SIZE] = {.name = "ring-size",
 			   .arg = "SIZE",
-			   .help = "memory between client and collector (default: 4M)"},
+			   .help = "memory between client and collector (default: 8M)"},
 	[OPT_NO_FOLLOW] = {.name = "no-follow", .help = "record the command alone, not the programs it starts"},
 	[OPT_KEEP] = {.name = "keep",
 		      .arg = "N",
