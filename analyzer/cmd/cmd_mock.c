@@ -23,6 +23,11 @@ enum {
 	OPT_SCRIPT,
 	OPT_LOG,
 	OPT_MODEL,
+	OPT_SYSTEM_TURNS,
+	OPT_BILLING,
+	OPT_THINKING,
+	OPT_HEAD,
+	OPT_NO_REPORT,
 };
 
 static const struct option_spec options[] = {
@@ -44,12 +49,24 @@ static const struct option_spec options[] = {
 	[OPT_SCRIPT] = {.name = "script", .arg = "FILE", .help = "what to answer (JSON, see docs/mock.md)"},
 	[OPT_LOG] = {.name = "log", .arg = "FILE", .help = "write one JSON line per request"},
 	[OPT_MODEL] = {.name = "model", .arg = "NAME", .help = "model named by /v1/models (default mock)"},
+	[OPT_SYSTEM_TURNS] = {.name = "system-turns",
+			      .arg = "HOW",
+			      .help = "system turns in messages: keep, hoist, user, refuse (default keep)"},
+	[OPT_BILLING] = {.name = "billing",
+			 .arg = "HOW",
+			 .help = "billing line in the system prompt: keep, mask, remove (default keep)"},
+	[OPT_THINKING] = {.name = "thinking",
+			  .arg = "HOW",
+			  .help = "thinking in the history: keep, drop-old, drop (default keep)"},
+	[OPT_HEAD] = {.name = "head", .arg = "FIRST", .help = "a prompt begins with: tools, system (default tools)"},
+	[OPT_NO_REPORT] = {.name = "no-report", .help = "leave what was cached out of the usage"},
 	{0},
 };
 
 static const char *const examples[] = {
 	"kvscope mock --port 8090 --log mock.jsonl",
 	"kvscope mock --script examples/scripts/bash-loop.json --prefill-rate 2000",
+	"kvscope mock --system-turns hoist --billing remove --head system",
 	NULL,
 };
 
@@ -140,6 +157,46 @@ out:
 	return status;
 }
 
+/* The place of an option's value among its choices, *out being the default. Returns 0, or -1 having complained. */
+static int option_choice(const struct command_line *cl, int option, const char *const *choices, unsigned *out)
+{
+	const char *value = option_value(cl, option);
+
+	if (!value)
+		return 0;
+	for (unsigned i = 0; choices[i]; i++) {
+		if (strcmp(value, choices[i]) == 0) {
+			*out = i;
+			return 0;
+		}
+	}
+	struct buf all;
+	buf_init(&all, 1024);
+	for (size_t i = 0; choices[i]; i++)
+		buf_printf(&all, "%s%s", i == 0 ? "" : choices[i + 1] ? ", " : " or ", choices[i]);
+	msg_error("mock: --%s: \"%s\" is not %s", options[option].name, value, all.failed ? "known" : all.p);
+	buf_release(&all);
+	return -1;
+}
+
+static int read_rendering(const struct command_line *cl, struct mock_rendering *how)
+{
+	/* In the order of the enumerations in mock/render.h. */
+	static const char *const system_turns[] = {"keep", "hoist", "user", "refuse", NULL};
+	static const char *const billing[] = {"keep", "mask", "remove", NULL};
+	static const char *const thinking[] = {"keep", "drop-old", "drop", NULL};
+	static const char *const head[] = {"tools", "system", NULL};
+	unsigned turns = 0, bill = 0, think = 0, first = 0;
+
+	if (option_choice(cl, OPT_SYSTEM_TURNS, system_turns, &turns) < 0 ||
+	    option_choice(cl, OPT_BILLING, billing, &bill) < 0 ||
+	    option_choice(cl, OPT_THINKING, thinking, &think) < 0 || option_choice(cl, OPT_HEAD, head, &first) < 0)
+		return -1;
+	*how = (struct mock_rendering){(enum mock_system_turns)turns, (enum mock_billing)bill,
+				       (enum mock_thinking)think, first == 1};
+	return 0;
+}
+
 static int read_options(const struct command_line *cl, struct mock_options *o)
 {
 	uint64_t port = 0, cache_tokens = 262144, block = 16, parallel = 1;
@@ -149,7 +206,8 @@ static int read_options(const struct command_line *cl, struct mock_options *o)
 	    option_double(cl, OPT_PREFILL_RATE, 0, 1e9, &o->prefill_rate) < 0 ||
 	    option_double(cl, OPT_DECODE_RATE, 0, 1e9, &o->decode_rate) < 0 ||
 	    option_uint(cl, OPT_CACHE_TOKENS, 1, 1000000000, &cache_tokens) < 0 ||
-	    option_uint(cl, OPT_BLOCK, 1, 4096, &block) < 0 || option_uint(cl, OPT_PARALLEL, 1, 1000, &parallel) < 0)
+	    option_uint(cl, OPT_BLOCK, 1, 4096, &block) < 0 || option_uint(cl, OPT_PARALLEL, 1, 1000, &parallel) < 0 ||
+	    read_rendering(cl, &o->rendering) < 0)
 		return -1;
 	if (cl->nargs > 0) {
 		msg_error("mock: takes no argument, but got \"%s\"", cl->args[0]);
@@ -159,6 +217,7 @@ static int read_options(const struct command_line *cl, struct mock_options *o)
 	o->cache_tokens = option_given(cl, OPT_NO_CACHE) ? 0 : (size_t)cache_tokens;
 	o->block_tokens = (size_t)block;
 	o->parallel = (unsigned)parallel;
+	o->no_report = option_given(cl, OPT_NO_REPORT);
 	if (option_given(cl, OPT_MODEL))
 		o->model = option_value(cl, OPT_MODEL);
 	return 0;
@@ -232,7 +291,10 @@ const struct command cmd_mock = {
 		"prefix cache that decides what is cached and a prefill and decode that take their time. No model is\n"
 		"involved: answers come from a script, without one every request gets a short text.\n"
 		"\n"
-		"Prints \"listening on http://127.0.0.1:PORT\" when it is ready and runs until SIGINT or SIGTERM.",
+		"Prints \"listening on http://127.0.0.1:PORT\" when it is ready and runs until SIGINT or SIGTERM.\n"
+		"\n"
+		"Servers and chat templates change a prompt before their cache sees it: --system-turns, --billing,\n"
+		"--thinking and --head imitate what they do, --no-report engines that do not tell what they had.",
 	.examples = examples,
 	.options = options,
 	.group = COMMAND_WORKSHOP,

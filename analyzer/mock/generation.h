@@ -24,7 +24,7 @@ struct generation {
 	const struct wire *wire;
 	const struct answer *answer;      /* borrowed */
 	const struct mock_tokens *prompt; /* borrowed */
-	struct reply reply;               /* call, model, id, created_s, include_usage */
+	struct reply reply;               /* call, model, id, created_s, include_usage, report_cached */
 	uint64_t seed;                    /* of the cache */
 	double decode_rate;               /* tokens/s; 0: takes no time */
 	int64_t max_tokens;               /* -1: no limit */

@@ -90,7 +90,7 @@ static int read_request(struct mock_call *c, struct str body)
 {
 	char why[160];
 
-	if (mock_request_read(&c->request, c->api, body, why, sizeof(why)) < 0) {
+	if (mock_request_read(&c->request, c->api, &c->mock->options.rendering, body, why, sizeof(why)) < 0) {
 		respond_error(c, 400, "", why);
 		return -1;
 	}
@@ -138,6 +138,7 @@ static void do_generate(struct mock_call *c)
 	g->reply.call = c->call;
 	g->reply.model = c->request.model;
 	g->reply.include_usage = c->request.include_usage;
+	g->reply.report_cached = !m->options.no_report;
 	g->reply.created_s = clock_realtime_ns() / NS_PER_S;
 	/* Ids that differ within a conversation, also after a restart, and are the same when it is played again. */
 	digest_hex(&c->sha256, hex);

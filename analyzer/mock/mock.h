@@ -26,6 +26,8 @@ struct mock_options {
 	size_t cache_tokens;              /* 0: no cache */
 	size_t block_tokens;
 	unsigned parallel;
+	struct mock_rendering rendering;
+	bool no_report;    /* usage does not tell what was cached */
 	const char *model; /* borrowed */
 };
 

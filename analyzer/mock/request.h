@@ -6,10 +6,12 @@
  * A request for an answer, read from the JSON of either API: what the script may look at, and the prompt as tokens.
  *
  * The prompt is rendered by a plain template (docs/mock.md): tools, then system, then the messages as they come, each
- * introduced by a token for its role. cache_control, ids and other fields that are not shown to a model are left out.
+ * introduced by a token for its role; the rules of mock/render.h may ask for something else. cache_control, ids and
+ * other fields that are not shown to a model are left out.
  */
 
 #include "base/buf.h"
+#include "mock/render.h"
 #include "mock/tokens.h"
 
 #include <cjson/cJSON.h>
@@ -36,8 +38,11 @@ struct mock_request {
  * Reads a body. Returns 0; -1 with a sentence for the client in why (the request is then as after
  * mock_request_release).
  */
-int mock_request_read(struct mock_request *r, enum mock_api api, struct str body, char *why, size_t why_bytes);
+int mock_request_read(struct mock_request *r, enum mock_api api, const struct mock_rendering *how, struct str body,
+		      char *why, size_t why_bytes);
 void mock_request_release(struct mock_request *r);
+/* What a tool's definition is in: itself with Anthropic, its "function" with OpenAI. */
+const cJSON *mock_tool_definition(const cJSON *tool);
 /* True if the request offers any tool (name NULL), or this one. */
 bool mock_request_offers_tool(const struct mock_request *r, const char *name);
 

@@ -23,6 +23,7 @@ struct reply {
 	char id[21]; /* hex digits that message and tool ids are made of */
 	uint64_t created_s;
 	bool include_usage; /* OpenAI's stream */
+	bool report_cached; /* in the usage */
 	size_t prompt_tokens, cached_tokens, output_tokens;
 	const struct answer *answer;
 	struct buf out;

@@ -23,14 +23,15 @@ static void event_end(struct reply *r, struct json_out *j)
 	reply_send(r);
 }
 
-/* As llama.cpp reports it: what was cached apart from the rest. What was written to the cache is not told. */
+/* As llama.cpp reports it: what was cached apart from the rest. What was written to the cache is not told. An engine
+ * that tells nothing of its cache has only input. */
 static void usage(struct reply *r, struct json_out *j, bool input)
 {
 	json_out_object(j, "usage");
-	if (input) {
-		json_out_uint(j, "input_tokens", r->prompt_tokens - r->cached_tokens);
+	if (input)
+		json_out_uint(j, "input_tokens", r->prompt_tokens - (r->report_cached ? r->cached_tokens : 0));
+	if (input && r->report_cached)
 		json_out_uint(j, "cache_read_input_tokens", r->cached_tokens);
-	}
 	json_out_uint(j, "output_tokens", r->output_tokens);
 	json_out_end(j);
 }

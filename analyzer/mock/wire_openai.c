@@ -21,9 +21,11 @@ static void usage(struct reply *r, struct json_out *j)
 	json_out_uint(j, "prompt_tokens", r->prompt_tokens);
 	json_out_uint(j, "completion_tokens", r->output_tokens);
 	json_out_uint(j, "total_tokens", r->prompt_tokens + r->output_tokens);
-	json_out_object(j, "prompt_tokens_details");
-	json_out_uint(j, "cached_tokens", r->cached_tokens);
-	json_out_end(j);
+	if (r->report_cached) {
+		json_out_object(j, "prompt_tokens_details");
+		json_out_uint(j, "cached_tokens", r->cached_tokens);
+		json_out_end(j);
+	}
 	json_out_end(j);
 }
 

@@ -22,13 +22,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	struct str text = {(const char *)data, (size_t)(zero - data)};
 	struct str body = {(const char *)zero + 1, n - text.n - 1};
 	enum mock_api api = n % 2 ? MOCK_OPENAI_CHAT : MOCK_ANTHROPIC_MESSAGES;
+	/* The length chooses what a server does to the prompt. */
+	const struct mock_rendering how = {
+		.system_turns = (enum mock_system_turns)(n / 2 % 4),
+		.billing = (enum mock_billing)(n / 8 % 3),
+		.thinking = (enum mock_thinking)(n / 24 % 3),
+		.system_first = n / 72 % 2,
+	};
 	struct script script;
 	struct mock_request first, again;
 	char why[320], matched[32];
 
 	int scripted = script_parse(&script, text, why, sizeof(why));
-	int read = mock_request_read(&first, api, body, why, sizeof(why));
-	if (read != mock_request_read(&again, api, body, why, sizeof(why)) || !same(&first.prompt, &again.prompt))
+	int read = mock_request_read(&first, api, &how, body, why, sizeof(why));
+	if (read != mock_request_read(&again, api, &how, body, why, sizeof(why)) || !same(&first.prompt, &again.prompt))
 		abort();
 	if (scripted == 0 && read == 0 && !script_match(&script, &first, matched, sizeof(matched)))
 		abort();

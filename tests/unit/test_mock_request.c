@@ -7,11 +7,13 @@
 
 #include <cmocka.h>
 
+static const struct mock_rendering as_sent;
+
 static struct mock_request read_as(enum mock_api api, const char *json)
 {
 	struct mock_request r;
 	char why[160] = "";
-	int status = mock_request_read(&r, api, str_from(json), why, sizeof(why));
+	int status = mock_request_read(&r, api, &as_sent, str_from(json), why, sizeof(why));
 	if (status < 0)
 		fail_msg("%s", why);
 	return r;
@@ -172,8 +174,9 @@ static void test_bad_requests(void **state)
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		struct mock_request r;
 		char why[160] = "";
-		assert_int_equal(
-			mock_request_read(&r, MOCK_ANTHROPIC_MESSAGES, str_from(bad[i].body), why, sizeof(why)), -1);
+		assert_int_equal(mock_request_read(&r, MOCK_ANTHROPIC_MESSAGES, &as_sent, str_from(bad[i].body), why,
+						   sizeof(why)),
+				 -1);
 		assert_string_equal(why, bad[i].why);
 		mock_request_release(&r);
 	}

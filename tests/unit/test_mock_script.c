@@ -35,7 +35,8 @@ static struct mock_request request(size_t turn, const char *model, const char *t
 	if (tool)
 		buf_printf(&json, ",\"tools\":[{\"name\":\"%s\"}]", tool);
 	buf_puts(&json, "}");
-	assert_int_equal(mock_request_read(&r, MOCK_ANTHROPIC_MESSAGES, buf_str(&json), why, sizeof(why)), 0);
+	const struct mock_rendering as_sent = {0};
+	assert_int_equal(mock_request_read(&r, MOCK_ANTHROPIC_MESSAGES, &as_sent, buf_str(&json), why, sizeof(why)), 0);
 	buf_release(&json);
 	return r;
 }
