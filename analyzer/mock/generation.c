@@ -86,11 +86,16 @@ static struct str next_piece(const struct generation *g)
 	return rest;
 }
 
+static void note_content(struct generation *g)
+{
+	if (!g->first_content_ns)
+		g->first_content_ns = clock_monotonic_ns();
+}
+
 static void say(struct generation *g, struct str piece)
 {
 	if (g->stream) {
-		if (!g->first_content_ns)
-			g->first_content_ns = clock_monotonic_ns();
+		note_content(g);
 		g->wire->piece(&g->reply, g->block, piece);
 	}
 	g->offset += piece.n;
@@ -102,8 +107,12 @@ static void open_block(struct generation *g)
 	if (g->block_open)
 		return;
 	g->block_open = true;
-	if (g->stream)
-		g->wire->block_start(&g->reply, g->block);
+	if (!g->stream)
+		return;
+	/* The start of a tool call names the tool: that is content already. */
+	if (g->answer->blocks[g->block].kind == ANSWER_TOOL)
+		note_content(g);
+	g->wire->block_start(&g->reply, g->block);
 }
 
 static void close_block(struct generation *g)

@@ -190,8 +190,8 @@ static void test_absurd_requests(void **state)
 		"{\"messages\":[null,1,\"x\",[],{}]}",
 		"{\"messages\":[{\"role\":1,\"content\":2}]}",
 		"{\"messages\":[{\"role\":\"user\",\"content\":[1,null,\"x\",[],{\"type\":5}]}]}",
-		"{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"tool_result\",\"content\":[{\"type\":"
-		"\"tool_result\",\"content\":[{\"type\":\"tool_result\"}]}]}]}]}",
+		("{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"tool_result\",\"content\":[{\"type\":"
+		 "\"tool_result\",\"content\":[{\"type\":\"tool_result\"}]}]}]}]}"),
 		"{\"messages\":[{\"role\":\"assistant\",\"tool_calls\":[1,{\"function\":2},{\"function\":{}}]}]}",
 		"{\"messages\":[1],\"tools\":[1,null,{\"name\":2}],\"system\":{\"a\":1},\"stream_options\":1}",
 		"{\"messages\":[1],\"tools\":5,\"system\":5,\"stream\":\"yes\",\"model\":\"\\u0000\"}",
