@@ -54,15 +54,11 @@ broken.write_bytes(b'{"model": "x", "messages": [')
 run = t.bare_and_wrapped("a body that is not JSON", lambda url: post(url, f"@{broken}"))
 t.equal([x["response"]["status"] for x in run.exchanges()], [400], "a body that is not JSON: the refusal is recorded")
 
-# A compressed body: the trace has the digest of what was compressed, the mock of what came.
-plain = plan.body(7, bytes_of_text=100000)
 packed = t.path("body.gz")
-packed.write_bytes(gzip.compress(plain, mtime=0))
-with t.mock(*lib.FAST) as mock:
-    run = t.run(post(mock.url, f"@{packed}", "-H", "content-encoding: gzip"))
-    t.equal([e["sha256"] for e in mock.log()], [hashlib.sha256(packed.read_bytes()).hexdigest()], "gzip: the mock got it")
-t.equal([x["request"]["sha256"] for x in run.exchanges()], [hashlib.sha256(plain).hexdigest()], "gzip: captured, decoded")
-t.valid_trace(run, "gzip")
+packed.write_bytes(gzip.compress(plan.body(7, bytes_of_text=100000), mtime=0))
+run = t.bare_and_wrapped("gzip", lambda url: post(url, f"@{packed}", "-H", "content-encoding: gzip"))
+t.equal([(x["request"]["content_encoding"], x["request"]["sha256"]) for x in run.exchanges()],
+        [("gzip", hashlib.sha256(plan.body(7, bytes_of_text=100000)).hexdigest())], "gzip: kept decoded")
 
 # What is no request to a language model leaves no exchange.
 with t.mock(*lib.FAST) as mock:

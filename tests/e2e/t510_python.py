@@ -12,7 +12,7 @@ def client(script, *args):
     return lambda url: [sys.executable, "-B", lib.CLIENTS / script, url.removeprefix("http://"), *args]
 
 
-for mode in "keep_alive", "one_each", "chunked":
+for mode in "keep_alive", "one_each", "chunked", "compressed":
     t.bare_and_wrapped(f"http.client, {mode}", client("http_client.py", mode))
 t.bare_and_wrapped("http.client, parallel", client("http_client.py", "parallel"), ordered=False)
 # One blocking send hands over 5 MB at once: the ring must have room for it.

@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: MIT
 """http.client: http_client.py HOST:PORT MODE; prints the status of every response."""
+import gzip
 import http.client
 import sys
 import threading
+import zlib
 
 from plan import HEADERS, body
 
 PATH = "/v1/messages"
 
 
-def post(connection, data):
-    connection.request("POST", PATH, data, HEADERS)
+def post(connection, data, headers=()):
+    connection.request("POST", PATH, data, {**HEADERS, **dict(headers)})
     response = connection.getresponse()
     response.read()
     return response.status
@@ -53,10 +55,17 @@ def chunked(host):
     return results
 
 
+def compressed(host):
+    connection = http.client.HTTPConnection(host)
+    pieces = ((gzip.compress, "gzip"), (zlib.compress, "deflate"))
+    return [post(connection, pack(body(n, bytes_of_text=50000)), {"content-encoding": name})
+            for n, (pack, name) in enumerate(pieces)]
+
+
 def large(host):
     connection = http.client.HTTPConnection(host)
     return [post(connection, body(n, bytes_of_text=5 << 20)) for n in range(2)]
 
 
-MODES = {f.__name__: f for f in (keep_alive, one_each, parallel, chunked, large)}
+MODES = {f.__name__: f for f in (keep_alive, one_each, parallel, chunked, compressed, large)}
 print(*MODES[sys.argv[2]](sys.argv[1]))
