@@ -13,8 +13,11 @@ esac
 
 # shellcheck source=examples/common.sh
 . "$here/common.sh"
-start_mock --prefill-rate 1500 --decode-rate 60 --script "$here/agent/script.json"
-echo "a mock backend listens on $url; the agent runs under kvscope:"
+# A backend of modest speed whose cache holds one conversation: when the second agent has had its turn, part of the
+# first one's prompt must be prefilled again. Look for it in the report: new is small there, cached is not all the rest.
+start_mock --prefill-rate 1000 --decode-rate 40 --cache-tokens 8192 --script "$here/agent/script.json"
+echo "A mock backend listens on $url. The example agent runs under kvscope:"
+echo
 "$kvscope" run -- "$B/examples/agent" --base-url "$url" || exit
 echo
 "$kvscope" report

@@ -19,7 +19,7 @@ for question in 'What is a prefix cache?' 'What is prefill?' 'What is decode?' '
 done
 cat >"$scratch/ask.sh" <<EOF
 for n in 1 2 3 4; do
-	curl -sS --no-progress-meter -o /dev/null -w 'curl: status %{http_code}, first byte after %{time_starttransfer} s\n' \\
+	curl -sS --no-progress-meter -o /dev/null -w 'curl: status %{http_code}, done after %{time_total} s\n' \\
 		-H 'content-type: application/json' -H 'anthropic-version: 2023-06-01' -H 'x-api-key: sk-ant-example' \\
 		--data-binary "@$scratch/body-\$n.json" '$url/v1/messages'
 done
