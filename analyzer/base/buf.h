@@ -37,7 +37,10 @@ void buf_init(struct buf *b, size_t max);
 void buf_reset(struct buf *b);
 /* Frees; the buffer may be used again as after buf_init with the same maximum. */
 void buf_release(struct buf *b);
-/* Makes room for n more bytes and returns where they go (the caller fills them and adds to b->n), NULL on failure. */
+/*
+ * Makes room for n more bytes and returns where they go, NULL on failure. The caller fills them and adds n to b->n; one
+ * who fills fewer adds those and terminates them himself.
+ */
 char *buf_reserve(struct buf *b, size_t n);
 int buf_append(struct buf *b, const void *p, size_t n);
 int buf_append_str(struct buf *b, struct str s);

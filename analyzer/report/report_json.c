@@ -4,6 +4,7 @@
 #include "api/api.h"
 #include "base/clock.h"
 #include "base/json_out.h"
+#include "trace/line_json.h"
 #include "trace/words.h"
 
 static void count_or_null(struct json_out *j, const char *key, bool known, int64_t n)
@@ -58,19 +59,6 @@ static void split(struct json_out *j, const char *key, bool known, const struct 
 	json_out_end(j);
 }
 
-static void times(struct json_out *j, const struct exchange_times *t)
-{
-	json_out_object(j, "times_ns");
-	json_out_time_or_null(j, "request_start", t->request_start);
-	json_out_time_or_null(j, "request_end", t->request_end);
-	json_out_time_or_null(j, "first_byte", t->first_byte);
-	json_out_time_or_null(j, "headers", t->headers);
-	json_out_time_or_null(j, "message_start", t->message_start);
-	json_out_time_or_null(j, "first_content", t->first_content);
-	json_out_time_or_null(j, "end", t->end);
-	json_out_end(j);
-}
-
 static void lineage_name(struct json_out *j, uint32_t lineage)
 {
 	char name[8];
@@ -122,7 +110,7 @@ static void exchange(struct json_out *j, const struct report *r, const struct re
 	json_out_cstr(j, "stop_reason", x->response.stop_reason);
 	json_out_cstr(j, "request_error", x->request.error);
 	json_out_cstr(j, "error", x->response.error);
-	times(j, &x->times);
+	line_json_times(j, &x->times);
 	json_out_end(j);
 }
 

@@ -228,20 +228,6 @@ static void response(struct json_out *j, const struct exchange *x, const struct 
 	json_out_end(j);
 }
 
-static void times(struct json_out *j, const struct exchange_times *t)
-{
-	json_out_object(j, "times_ns");
-	json_out_time_or_null(j, "request_start", t->request_start);
-	json_out_time_or_null(j, "request_end", t->request_end);
-	json_out_time_or_null(j, "first_byte", t->first_byte);
-	json_out_time_or_null(j, "headers", t->headers);
-	json_out_time_or_null(j, "message_start", t->message_start);
-	json_out_time_or_null(j, "first_content", t->first_content);
-	json_out_time_or_null(j, "end", t->end);
-	json_out_end(j);
-	json_out_cstr(j, "grade", timing_grade_name(t->grade));
-}
-
 void line_exchange(struct buf *to, const struct exchange *x, const struct line_body *body, const struct hide *hide)
 {
 	struct json_out j;
@@ -264,7 +250,8 @@ void line_exchange(struct buf *to, const struct exchange *x, const struct line_b
 	json_out_cstr(&j, "model", x->model);
 	json_out_int_or_null(&j, "max_tokens", x->max_tokens);
 	json_out_bool(&j, "wants_stream", x->wants_stream);
-	times(&j, &x->times);
+	line_json_times(&j, &x->times);
+	json_out_cstr(&j, "grade", timing_grade_name(x->times.grade));
 	prompt(&j, &x->prompt, hide);
 	request(&j, &x->request, body, hide);
 	response(&j, x, hide);

@@ -27,3 +27,16 @@ void line_json_text(struct json_out *j, struct str text)
 	else
 		json_out_base64(j, "base64", text.p, text.n);
 }
+
+void line_json_times(struct json_out *j, const struct exchange_times *t)
+{
+	json_out_object(j, "times_ns");
+	json_out_time_or_null(j, "request_start", t->request_start);
+	json_out_time_or_null(j, "request_end", t->request_end);
+	json_out_time_or_null(j, "first_byte", t->first_byte);
+	json_out_time_or_null(j, "headers", t->headers);
+	json_out_time_or_null(j, "message_start", t->message_start);
+	json_out_time_or_null(j, "first_content", t->first_content);
+	json_out_time_or_null(j, "end", t->end);
+	json_out_end(j);
+}
