@@ -78,7 +78,7 @@ static void end(struct pipeline *p, struct connection *c, uint64_t end_ns, const
 
 static void end_process(struct pipeline *p, int32_t pid, uint64_t time_ns, const char *reason)
 {
-	struct connection *c, *next;
+	struct connection *c = NULL, *next = NULL;
 	HASH_ITER(hh, p->connections, c, next)
 	{
 		/* cppcheck does not see through the macro's two loop variables. */
