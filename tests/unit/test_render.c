@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT */
+/* What backends do to a prompt: names of backends, their rules, and prompts laid out by them. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "prompt/prompt.h"
+#include "render/render.h"
+#include "why/breaker.h"
+#include "why/compare.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static struct backend backend(const char *name)
+{
+	struct backend b;
+	const char *error = NULL;
+	if (backend_parse(str_from(name), &b, &error) < 0)
+		fail_msg("%s: %s", name, error);
+	return b;
+}
+
+static void test_names(void **state)
+{
+	(void)state;
+	static const char *const names[] = {"vllm@0.28+qwen3", "llama.cpp@b8906", "sglang+glm", "anthropic",
+					    "lmstudio@0.4.15+gpt-oss"};
+	char back[64];
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		struct backend b = backend(names[i]);
+		backend_name(&b, back, sizeof(back));
+		assert_string_equal(back, names[i]);
+	}
+	static const char *const wrong[] = {"",           "vllm+",     "vllm@",        "vllm@x", "llamacpp",
+					    "vllm+qwen9", "vllm@0..1", "vllm@0.1.2.3", "+qwen3"};
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
+		struct backend b = {.engine = ENGINE_VLLM};
+		const char *error = NULL;
+		assert_int_equal(backend_parse(str_from(wrong[i]), &b, &error), -1);
+		assert_non_null(error);
+		assert_int_equal(b.engine, ENGINE_VLLM);
+	}
+}
+
+static struct render_rules rules(const char *name)
+{
+	struct backend b = backend(name);
+	struct render_rules r;
+	backend_rules(&b, &r);
+	return r;
+}
+
+static void test_rules(void **state)
+{
+	(void)state;
+	assert_int_equal(rules("llama.cpp@b8905").billing, BILLING_KEPT);
+	assert_int_equal(rules("llama.cpp@b8906").billing, BILLING_MASKED);
+	assert_int_equal(rules("llama.cpp").billing, BILLING_MASKED);
+	assert_int_equal(rules("vllm@0.17.1").billing, BILLING_KEPT);
+	assert_int_equal(rules("vllm@0.18").billing, BILLING_REMOVED);
+	assert_int_equal(rules("vllm").block_tokens, 16);
+	assert_int_equal(rules("vllm+llama3").system_turns, TURNS_HOISTED);
+	assert_int_equal(rules("sglang+llama3").system_turns, TURNS_IN_PLACE);
+	assert_int_equal(rules("sglang+qwen3").system_turns, TURNS_HOISTED);
+	assert_int_equal(rules("llama.cpp+qwen3").system_turns, TURNS_REFUSED);
+	assert_int_equal(rules("lmstudio@0.4.1").system_turns, TURNS_REFUSED);
+	assert_int_equal(rules("lmstudio@0.4.15").system_turns, TURNS_IN_PLACE);
+	assert_int_equal(rules("ollama+qwen3").tools, TOOLS_AFTER_SYSTEM);
+	assert_int_equal(rules("ollama+glm").thinking, THINKING_DROPPED_OLD);
+	assert_int_equal(template_of_model(STR("Qwen3-Coder-30B")), TEMPLATE_QWEN3);
+	assert_int_equal(template_of_model(STR("claude-opus-5")), TEMPLATE_UNKNOWN);
+}
+
+/* Parts are named by a letter, which is their digest too. */
+
+static const struct trace_part parts[] = {
+	['b'] = {.kind = PART_SYSTEM, .role = ROLE_SYSTEM, .block = BLOCK_BILLING, .normalised_bytes = 10},
+	['s'] = {.kind = PART_SYSTEM, .role = ROLE_SYSTEM, .block = BLOCK_TEXT, .normalised_bytes = 100},
+	['t'] = {.kind = PART_TOOL, .block = BLOCK_TOOL, .normalised_bytes = 50, .normalised = {{'t'}}},
+	['T'] = {.kind = PART_TOOL, .block = BLOCK_TOOL, .normalised_bytes = 50, .normalised = {{'T'}}},
+	['u'] = {.kind = PART_MESSAGE, .role = ROLE_USER, .block = BLOCK_TEXT, .normalised = {{'u'}}},
+	['v'] = {.kind = PART_MESSAGE, .role = ROLE_USER, .block = BLOCK_TEXT, .normalised = {{'v'}}},
+	['k'] = {.kind = PART_MESSAGE, .role = ROLE_ASSISTANT, .block = BLOCK_THINKING, .normalised = {{'k'}}},
+	['a'] = {.kind = PART_MESSAGE, .role = ROLE_ASSISTANT, .block = BLOCK_TEXT, .normalised = {{'a'}}},
+	['r'] = {.kind = PART_MESSAGE, .role = ROLE_USER, .block = BLOCK_TOOL_RESULT, .normalised = {{'r'}}},
+	['y'] = {.kind = PART_MESSAGE, .role = ROLE_SYSTEM, .block = BLOCK_TEXT, .normalised = {{'y'}}},
+};
+
+/* "stu|ka|r": parts in wire order, a new message after each bar. */
+static void render(const char *prompt, const struct render_rules *r, struct rendered *out)
+{
+	struct trace_prompt_part list[64];
+	uint32_t message = 0, index = 0;
+	size_t n = 0;
+	for (const char *p = prompt; *p; p++) {
+		if (*p == '|') {
+			message++;
+			index = 0;
+			continue;
+		}
+		list[n++] = (struct trace_prompt_part){.part = (uint32_t)*p, .message = message, .index = index++};
+	}
+	assert_int_equal(render_prompt(r, parts, list, n, NULL, NULL, out), 0);
+}
+
+static void assert_renders(const char *prompt, const struct render_rules *r, const char *expected, bool refused)
+{
+	struct rendered out = {0};
+	char got[64];
+	render(prompt, r, &out);
+	assert_true(out.n < sizeof(got));
+	for (size_t i = 0; i < out.n; i++)
+		got[i] = (char)out.pieces[i].part;
+	got[out.n] = '\0';
+	assert_string_equal(got, expected);
+	assert_int_equal(out.refused, refused);
+	rendered_release(&out);
+}
+
+static void test_order(void **state)
+{
+	(void)state;
+	struct render_rules r = render_wire;
+	assert_renders("u|kabstT", &r, "tTbsuka", false);
+	r.tools = TOOLS_AFTER_SYSTEM;
+	assert_renders("u|kabstT", &r, "bstTuka", false);
+	r.tools = TOOLS_BEFORE_LAST_USER;
+	assert_renders("bstTu|a|v|a", &r, "bsuatTva", false);
+	assert_renders("bst", &r, "bst", false);
+	r.billing = BILLING_REMOVED;
+	assert_renders("bsu", &r, "su", false);
+}
+
+static void test_system_turns(void **state)
+{
+	(void)state;
+	struct render_rules r = render_wire;
+	assert_renders("stu|y|a|y", &r, "tsuyay", false);
+	r.system_turns = TURNS_HOISTED;
+	assert_renders("stu|y|a|y", &r, "tsyyua", false);
+	r.tools = TOOLS_AFTER_SYSTEM;
+	assert_renders("stu|y|a", &r, "sytua", false);
+	r.system_turns = TURNS_REFUSED;
+	assert_renders("su|y|a", &r, "suya", true);
+	assert_renders("su|a", &r, "sua", false);
+}
+
+static void test_thinking(void **state)
+{
+	(void)state;
+	struct render_rules r = render_wire;
+	r.thinking = THINKING_DROPPED_OLD;
+	/* Tool results are no new question: the thinking since the last one stays. */
+	assert_renders("su|ka|r|ka|r", &r, "sukarkar", false);
+	assert_renders("su|ka|r|ka|v|ka", &r, "suaravka", false);
+	r.thinking = THINKING_DROPPED;
+	assert_renders("su|ka|r|ka", &r, "suara", false);
+}
+
+static void test_text_before_results(void **state)
+{
+	(void)state;
+	struct render_rules r = render_wire;
+	r.text_before_tool_results = true;
+	assert_renders("su|a|rv|a", &r, "suavra", false);
+}
+
+/* A comparison looks behind what it is told to pass over, and takes so many pairs as equal as it is told to. */
+static void test_compare(void **state)
+{
+	(void)state;
+	struct rendered a = {0}, b = {0};
+	render("stu|a|r", &render_wire, &a);
+	render("sTu|a|r|a", &render_wire, &b);
+	uint32_t old_classes[] = {PIECE_TOOL, 0, 0, 0, 0}, new_classes[] = {PIECE_TOOL, 0, 0, 0, 0, 0};
+	struct view old = {.rendered = a, .classes = old_classes}, new = {.rendered = b, .classes = new_classes};
+	struct comparison c = {0};
+
+	compare(&old, &new, &c);
+	assert_true(c.differs);
+	assert_int_equal(c.new_piece, 0);
+	assert_int_equal(c.common_bytes, 0);
+	c.passed_over = PIECE_TOOL;
+	compare(&old, &new, &c);
+	assert_false(c.differs);
+	c = (struct comparison){.excuse = 1};
+	compare(&old, &new, &c);
+	assert_false(c.differs);
+	/* The other way round the old prompt is longer: not wholly contained. */
+	c = (struct comparison){.passed_over = PIECE_TOOL};
+	compare(&new, &old, &c);
+	assert_true(c.differs);
+	assert_int_equal(c.new_piece, old.rendered.n);
+	assert_int_equal(rendered_common(&a, &a), a.n);
+	rendered_release(&a);
+	rendered_release(&b);
+}
+
+/* Every entry of the table of breakers says what people need. */
+static void test_breakers(void **state)
+{
+	(void)state;
+	assert_true(nbreakers > 20);
+	for (size_t i = 0; i < nbreakers; i++) {
+		const struct breaker *b = &breakers[i];
+		assert_ptr_equal(breaker_find(b->name), b);
+		assert_non_null(b->title);
+		assert_non_null(b->looks);
+		assert_non_null(b->fix);
+		if (b->env)
+			assert_non_null(strchr(b->env, '='));
+	}
+	assert_null(breaker_find("no_such_breaker"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_names),    cmocka_unit_test(test_rules),
+		cmocka_unit_test(test_order),    cmocka_unit_test(test_system_turns),
+		cmocka_unit_test(test_thinking), cmocka_unit_test(test_text_before_results),
+		cmocka_unit_test(test_compare),  cmocka_unit_test(test_breakers),
+	};
+	return cmocka_run_group_tests_name("render", tests, NULL, NULL) != 0;
+}
