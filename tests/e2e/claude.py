@@ -64,12 +64,12 @@ def isolate(command):
     os.execvpe("unshare", ["unshare", flags, sys.executable, *sys.argv], environment)
 
 
-def arguments(url, model, home, command):
-    """`env -i ...` and the client, asked once."""
+def arguments(url, model, home, command, settings=()):
+    """`env -i ...` and the client, asked once; settings are further (name, value) pairs of its environment."""
     environment = {
         "PATH": os.environ["PATH"], "HOME": home, "TERM": "xterm", "LANG": "C.UTF-8", "IS_SANDBOX": "1",
         "ANTHROPIC_BASE_URL": url, "ANTHROPIC_API_KEY": CANARY, "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
-        "DISABLE_TELEMETRY": "1", "DISABLE_AUTOUPDATER": "1",
+        "DISABLE_TELEMETRY": "1", "DISABLE_AUTOUPDATER": "1", **dict(settings),
     }
     return (["env", "-i", *(f"{k}={v}" for k, v in environment.items())],
             [*command, "-p", "Please look around here.", "--model", model, "--allowedTools", "Bash"])
@@ -98,7 +98,8 @@ def play(t, command, model, wrapped):
         return run, mock.bodies()
 
 
-def test(version):
+def isolated(version):
+    """The command of a version, seen from a network namespace of its own; skips all tests where that cannot be had."""
     if "KVSCOPE_TEST_CLAUDE" in os.environ:
         command = os.environ["KVSCOPE_TEST_CLAUDE"].split("\n")
     else:
@@ -108,7 +109,11 @@ def test(version):
         if command[0] == "node" and not shutil.which("node"):
             lib.Test.skip_all(f"Claude Code {version}: there is no node")
     isolate(command)
+    return command
 
+
+def test(version):
+    command = isolated(version)
     t = lib.Test()
     for model in MODELS:
         bare, bare_log = play(t, command, model, False)
