@@ -122,7 +122,6 @@ asan: ## the unit tests under ASan and UBSan
 		CFLAGS='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer' unit
 
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
-FUZZ_BIN := $(FUZZ_SRC:tests/fuzz/%.c=$(B)/fuzz/%)
 T ?= 30
 fuzz: ## fuzz each parser for T seconds (clang)
 	$(Q)$(MAKE) --no-print-directory B=$(B)/fuzzing CC=clang \

@@ -51,7 +51,7 @@ static void cause_text(const struct report *report, const struct why *w, const s
 	buf_printf(to, "\n%zu. %s%s%s (%s): %llu of %zu %s", rank, s->bold, b->name, s->reset, side_words[b->side],
 		   (unsigned long long)c->misses, w->nmisses, w->nmisses == 1 ? "miss" : "misses");
 	if (c->lost_tokens != TOKENS_UNKNOWN)
-		buf_printf(to, ", %s tokens prefilled again", units_count(c->lost_tokens, number));
+		buf_printf(to, ", %s tokens to prefill again", units_count(c->lost_tokens, number));
 	if (!isnan(c->seconds_lost))
 		buf_printf(to, ", %s", units_seconds(c->seconds_lost, number));
 	buf_printf(to, "\n   %s.\n   ", b->title);
