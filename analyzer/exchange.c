@@ -69,3 +69,21 @@ const char *exchange_header_value(const struct exchange_header *headers, size_t 
 			return headers[i].value;
 	return NULL;
 }
+
+/* The head is not counted: it seldom has a receive of its own, and no figure is made of it alone. */
+enum timing_grade exchange_grade(const struct exchange *x)
+{
+	const struct exchange_times *times = &x->times;
+	if (!x->response.streamed || x->response.narrivals <= 1)
+		return GRADE_DEGENERATE;
+	const uint64_t stamps[] = {times->headers, times->message_start, times->first_content, times->end};
+	uint64_t last = 0;
+	for (size_t i = 0; i < sizeof(stamps) / sizeof(*stamps); i++) {
+		if (stamps[i] == 0)
+			continue;
+		if (stamps[i] == last)
+			return GRADE_RECORD_LEVEL;
+		last = stamps[i];
+	}
+	return GRADE_EXACT;
+}

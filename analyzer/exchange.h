@@ -147,5 +147,7 @@ void exchange_release(struct exchange *x);
 
 /* The value of a kept header (any case), NULL if it was not sent or not kept. Borrowed. */
 const char *exchange_header_value(const struct exchange_header *headers, size_t n, const char *name);
+/* How far the stamps can be trusted, by them and the number of receives. */
+enum timing_grade exchange_grade(const struct exchange *x);
 
 #endif

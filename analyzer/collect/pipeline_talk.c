@@ -364,24 +364,6 @@ void talk_response_interim(struct talk *t)
 	t->x.times.first_byte = t->x.times.headers = t->x.times.end = 0;
 }
 
-/* The head is not counted: it seldom has a receive of its own, and no figure is made of it alone. */
-static enum timing_grade grade(const struct exchange *x)
-{
-	const struct exchange_times *times = &x->times;
-	if (!x->response.streamed || x->response.narrivals <= 1)
-		return GRADE_DEGENERATE;
-	const uint64_t stamps[] = {times->headers, times->message_start, times->first_content, times->end};
-	uint64_t last = 0;
-	for (size_t i = 0; i < sizeof(stamps) / sizeof(*stamps); i++) {
-		if (stamps[i] == 0)
-			continue;
-		if (stamps[i] == last)
-			return GRADE_RECORD_LEVEL;
-		last = stamps[i];
-	}
-	return GRADE_EXACT;
-}
-
 void talk_response_end(struct talk *t, const char *cut)
 {
 	struct exchange *x = &t->x;
@@ -400,5 +382,5 @@ void talk_response_end(struct talk *t, const char *cut)
 	/* Half a document says nothing, and its own error would be no news. */
 	if (r->status && !r->streamed && r->body_exact)
 		api_response_body(x, buf_str(&r->body), x->times.end);
-	x->times.grade = grade(x);
+	x->times.grade = exchange_grade(x);
 }
