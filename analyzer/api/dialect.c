@@ -1,33 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "api/dialect.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define ERROR_BYTES_MAX 500
-
-const cJSON *json_member(const cJSON *object, const char *key)
-{
-	return cJSON_IsObject(object) ? cJSON_GetObjectItemCaseSensitive(object, key) : NULL;
-}
-
-const char *json_text(const cJSON *object, const char *key)
-{
-	const cJSON *item = json_member(object, key);
-	return cJSON_IsString(item) && item->valuestring[0] ? item->valuestring : NULL;
-}
-
-int64_t json_count(const cJSON *object, const char *key)
-{
-	const cJSON *item = json_member(object, key);
-	if (!cJSON_IsNumber(item))
-		return EXCHANGE_ABSENT;
-	double v = item->valuedouble;
-	if (!(v >= 0 && v <= 9007199254740992.0) || v != floor(v))
-		return EXCHANGE_ABSENT;
-	return (int64_t)v;
-}
 
 void set_last(char **field, const char *text)
 {

@@ -7,9 +7,9 @@
  * as a parsed JSON object, and writes what it says into the exchange.
  */
 
+#include "base/json_member.h"
 #include "exchange.h"
 
-#include <cjson/cJSON.h>
 #include <stdbool.h>
 
 struct dialect {
@@ -18,13 +18,6 @@ struct dialect {
 };
 
 extern const struct dialect dialect_anthropic, dialect_openai;
-
-/* A member; NULL if the object is NULL, no object, or has none of that name. */
-const cJSON *json_member(const cJSON *object, const char *key);
-/* A member that is a string with something in it, else NULL. */
-const char *json_text(const cJSON *object, const char *key);
-/* A member that is a whole number from 0 to 2^53, else EXCHANGE_ABSENT. */
-int64_t json_count(const cJSON *object, const char *key);
 
 /* Copies text into *field if it is still NULL (first) or in any case (last). NULL text changes nothing. */
 void set_first(char **field, const char *text);

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef ENGINES_DETECT_H
+#define ENGINES_DETECT_H
+
+/*
+ * Which engine answers at a base URL: by a header and a JSON key, never by a status alone (LM Studio answers 200 to
+ * every path), with at most four GETs and nothing that computes.
+ *
+ *     engine_detect(client, &base, NULL, NULL, &facts, error, sizeof(error));
+ *     printf("%s, model %s\n", facts.name, facts.model);
+ *     engine_facts_release(&facts);
+ */
+
+#include "client/client.h"
+#include "engines/profile.h"
+#include "render/backend.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum known { KNOWN_NOT, KNOWN_NO, KNOWN_YES };
+
+struct engine_facts {
+	const struct engine_profile *profile; /* never NULL after engine_detect */
+	struct backend backend;               /* engine ENGINE_UNKNOWN for "mock" and "openai" */
+	char name[96];                        /* "vllm@0.28.1+qwen3", "mock", "openai" */
+	char version[64];                     /* as the server says it; "": it does not */
+	bool given;                           /* by --engine, not recognised */
+	char *model;                          /* that requests will name; NULL: none could be found */
+	unsigned models;                      /* how many the server lists */
+	int64_t context_tokens;               /* -1: unknown */
+	int64_t slots;                        /* requests computed at a time; -1: unknown */
+	enum known model_loaded;
+	enum known busy;            /* llama.cpp: a slot is at work */
+	enum known anthropic;       /* has POST /v1/messages; by the table until engine_probe has asked */
+	enum known cached_reported; /* tells cached tokens; KNOWN_NOT until engine_probe has asked */
+	enum known salt_works;      /* a salted prompt finds nothing cached; KNOWN_NOT until asked */
+	enum known reset_works;     /* KNOWN_NOT until engine_reset was tried */
+};
+
+/*
+ * engine: NULL, or ENGINE[@VERSION][+TEMPLATE] that overrides what is recognised ("mock" and "openai" are names, too).
+ * model: NULL, or the model that requests are to name; else the one that is loaded or listed first.
+ * Returns 0, or -1 with one line in error: nobody there, no language-model server, an unknown name. The caller releases
+ * *out in either case.
+ */
+int engine_detect(struct client *client, const struct base_url *base, const char *engine, const char *model,
+		  struct engine_facts *out, char *error, size_t error_bytes) __attribute__((warn_unused_result));
+void engine_facts_release(struct engine_facts *f);
+
+/* What the body of GET /v1/models says together with its headers: the profile, or NULL. For tests, and for detect. */
+const struct engine_profile *engine_of_models(const struct client_answer *a);
+
+const char *known_name(enum known k); /* "unknown", "no", "yes" */
+
+#endif

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef ENGINES_PROBE_H
+#define ENGINES_PROBE_H
+
+/*
+ * What a server really does, found by small requests of one output token, and its cache emptied. These compute: the
+ * prompts are a few hundred tokens long and have nothing in common with anybody's conversation.
+ */
+
+#include "engines/detect.h"
+
+/*
+ * Asks for the Anthropic route (where the table allows for one: MLX-LM would answer 404 without reading the body), then
+ * sends one prompt twice and, where a salt is known, once more with one, and looks at the cached counts. Fills in
+ * anthropic, cached_reported and salt_works. Also what warms the server up. Returns 0, or -1 with one line in error:
+ * the server does not answer such a request.
+ */
+int engine_probe(struct client *client, const struct base_url *base, struct engine_facts *facts, char *error,
+		 size_t error_bytes) __attribute__((warn_unused_result));
+
+/*
+ * Empties the cache by the engine's own means and notes in reset_works whether that is possible. Returns 0, or -1 with
+ * one line in error: it has none, refuses, or did not answer.
+ */
+int engine_reset(struct client *client, const struct base_url *base, struct engine_facts *facts, char *error,
+		 size_t error_bytes) __attribute__((warn_unused_result));
+
+/* Prompt tokens and cached tokens of an answer, by the API's own way of counting; -1: not told. */
+void engine_prompt_tokens(const struct engine_facts *facts, const struct exchange *x, int64_t *prompt, int64_t *cached);
+
+#endif

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef ENGINES_PROFILE_H
+#define ENGINES_PROFILE_H
+
+/*
+ * What is known beforehand about each inference engine, as a table of data: which routes it has, how its cache is kept
+ * out of a cold measurement, how it is emptied, what makes it tell cached tokens. What a running server really does is
+ * found by engines/detect.h and engines/probe.h; the table says what to expect and what to advise.
+ */
+
+#include "base/str.h"
+#include "render/backend.h"
+
+#include <stdbool.h>
+
+enum reset_kind {
+	RESET_NONE,
+	RESET_POST,            /* reset_path; 2xx is success, unless the body says {"success":false} */
+	RESET_SLOTS,           /* llama.cpp: POST /slots/I?action=erase for every slot */
+	RESET_OLLAMA_UNLOAD,   /* POST /api/generate {"model":M,"keep_alive":0} */
+	RESET_LMSTUDIO_UNLOAD, /* POST /api/v1/models/unload, then load */
+};
+
+struct engine_profile {
+	const char *name;   /* what --engine takes; of those that render/backend.h knows its name */
+	enum engine engine; /* ENGINE_UNKNOWN: no rules of rendering are known */
+	bool anthropic_route;
+	bool reports_cached;       /* can tell cached tokens at all */
+	bool absent_is_zero;       /* leaves the member out when nothing was cached */
+	const char *cached_switch; /* what makes it tell them; NULL: nothing is needed */
+	const char *salt_member;   /* of the body: separates caches of equal prompts; NULL: none */
+	bool salt_on_messages;     /* on /v1/messages, too */
+	enum reset_kind reset;
+	const char *reset_path;
+	bool reset_each;             /* cheap enough to be done before every cold request */
+	const char *reset_switch;    /* what allows it; NULL: nothing is needed */
+	const char *tokenize_path;   /* NULL: none */
+	const char *counter_queries; /* Prometheus counters of looked-up and found prompt tokens; NULL: none */
+	const char *counter_hits;
+	bool cache_is_asked_for; /* only what has cache_control is cached */
+	const char *launch;      /* as recommended for a replay */
+	const char *cold_launch; /* without any cache: the relaunch hint */
+	const char *cold_remedy; /* when a cold arm turned out warm */
+};
+
+/* Ends with an entry without a name. "mock" and "openai" (any server of that API) are in it, too. */
+extern const struct engine_profile engine_profiles[];
+
+/* By name in any case; NULL: none. */
+const struct engine_profile *engine_profile_named(struct str name);
+/* Of an engine; of ENGINE_UNKNOWN that of "openai". */
+const struct engine_profile *engine_profile_of(enum engine engine);
+
+#endif

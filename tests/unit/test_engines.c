@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: MIT */
+#include "engines/probe.h"
+
+#include "answers.h"
+
+#define OK(headers, body) "HTTP/1.1 200 OK\r\n" headers "Connection: close\r\n\r\n" body CLOSE
+#define NOT_FOUND "HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n{\"detail\":\"Not Found\"}" CLOSE
+/* What LM Studio says to a path that it does not know. */
+#define UNEXPECTED OK("X-Powered-By: Express\r\n", "{\"error\":\"Unexpected endpoint or method. (GET /x)\"}")
+
+struct fixture {
+	struct server server;
+	struct client *client;
+	struct base_url base;
+	struct engine_facts facts;
+	char error[512];
+};
+
+static void begin(struct fixture *f, const char *const *answers)
+{
+	char url[64];
+	const char *error;
+
+	*f = (struct fixture){0};
+	server_start(&f->server, answers);
+	snprintf(url, sizeof(url), "127.0.0.1:%u/v1", f->server.port);
+	assert_int_equal(base_url_parse(str_from(url), &f->base, &error), 0);
+	f->client = client_new(&(struct client_options){.request_s = 20}, &error);
+	assert_non_null(f->client);
+}
+
+static void end(struct fixture *f)
+{
+	engine_facts_release(&f->facts);
+	client_free(f->client);
+	base_url_release(&f->base);
+	server_stop(&f->server);
+}
+
+static int detect(struct fixture *f, const char *engine)
+{
+	return engine_detect(f->client, &f->base, engine, NULL, &f->facts, f->error, sizeof(f->error));
+}
+
+/* Answers in the order of the requests; at most four are asked. */
+static const struct {
+	const char *const answers[5];
+	const char *name, *version, *model;
+	int64_t context, slots;
+	enum known anthropic, loaded;
+} servers[] = {
+	{{OK("Server: llama.cpp\r\n",
+	     "{\"data\":[{\"id\":\"qwen2.5-coder\",\"owned_by\":\"llamacpp\",\"meta\":{\"n_ctx_train\":9}}]}"),
+	  OK("",
+	     "{\"build_info\":\"b10573-1a2b3c4d\",\"total_slots\":2,\"default_generation_settings\":{\"n_ctx\":8192}}"),
+	  OK("", "[{\"id\":0,\"is_processing\":false},{\"id\":1,\"is_processing\":true}]")},
+	 "llama.cpp@b10573+qwen3",
+	 "b10573-1a2b3c4d",
+	 "qwen2.5-coder",
+	 8192,
+	 2,
+	 KNOWN_YES,
+	 KNOWN_YES},
+	{{OK("server: uvicorn\r\n", "{\"data\":[{\"id\":\"m\",\"owned_by\":\"vllm\",\"max_model_len\":4096}]}"),
+	  OK("", "{\"version\":\"0.28.1rc2+cpu\"}")},
+	 "vllm@0.28.1",
+	 "0.28.1rc2+cpu",
+	 "m",
+	 4096,
+	 -1,
+	 KNOWN_YES,
+	 KNOWN_NOT},
+	{{OK("", "{\"data\":[{\"id\":\"glm-4\",\"owned_by\":\"sglang\",\"max_model_len\":4096}]}"),
+	  OK("", "{\"version\":\"0.5.17\"}")},
+	 "sglang@0.5.17+glm",
+	 "0.5.17",
+	 "glm-4",
+	 4096,
+	 -1,
+	 KNOWN_YES,
+	 KNOWN_NOT},
+	{{OK("Server: BaseHTTP/0.6 Python/3.11.2\r\n",
+	     "{\"data\":[{\"id\":\"mlx-community/x\",\"object\":\"model\"}]}")},
+	 "mlx-lm",
+	 "",
+	 "mlx-community/x",
+	 -1,
+	 -1,
+	 KNOWN_NO,
+	 KNOWN_NOT},
+	{{OK("X-Powered-By: Express\r\n", "{\"data\":[{\"id\":\"a\"},{\"id\":\"b\"}]}"),
+	  OK("X-Powered-By: Express\r\n", "{\"models\":[{\"key\":\"a\",\"loaded_instances\":[]},{\"key\":\"b\","
+					  "\"loaded_instances\":[{\"config\":{\"context_length\":4096}}]}]}")},
+	 "lmstudio",
+	 "",
+	 "b",
+	 4096,
+	 -1,
+	 KNOWN_YES,
+	 KNOWN_YES},
+	{{OK("X-Powered-By: Express\r\n", "{\"data\":[{\"id\":\"a\"}]}"), UNEXPECTED,
+	  OK("X-Powered-By: Express\r\n",
+	     "{\"data\":[{\"id\":\"a\",\"compatibility_type\":\"gguf\",\"state\":\"not-loaded\"}]}")},
+	 "lmstudio",
+	 "",
+	 "a",
+	 -1,
+	 -1,
+	 KNOWN_NO,
+	 KNOWN_NO},
+	{{OK("", "{\"data\":[{\"id\":\"llama3.2:3b\",\"owned_by\":\"library\"}]}"), OK("", "{\"version\":\"0.33.0\"}"),
+	  OK("", "Ollama is running")},
+	 "ollama@0.33+llama3",
+	 "0.33.0",
+	 "llama3.2:3b",
+	 -1,
+	 -1,
+	 KNOWN_YES,
+	 KNOWN_NOT},
+	{{OK("", "{\"data\":[{\"id\":\"x\",\"owned_by\":\"me\"}]}"), NOT_FOUND},
+	 "openai",
+	 "",
+	 "x",
+	 -1,
+	 -1,
+	 KNOWN_NO,
+	 KNOWN_NOT},
+	{{OK("", "{\"data\":[{\"id\":\"mock\",\"owned_by\":\"kvscope\"}]}")},
+	 "mock",
+	 "",
+	 "mock",
+	 -1,
+	 -1,
+	 KNOWN_YES,
+	 KNOWN_NOT},
+};
+
+static void test_servers(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(servers) / sizeof(*servers); i++) {
+		struct fixture f;
+		begin(&f, servers[i].answers);
+		if (detect(&f, NULL) < 0)
+			fail_msg("%s: %s", servers[i].name, f.error);
+		assert_string_equal(f.facts.name, servers[i].name);
+		assert_string_equal(f.facts.version, servers[i].version);
+		assert_string_equal(f.facts.model, servers[i].model);
+		assert_int_equal(f.facts.context_tokens, servers[i].context);
+		assert_int_equal(f.facts.slots, servers[i].slots);
+		assert_int_equal(f.facts.anthropic, servers[i].anthropic);
+		assert_int_equal(f.facts.model_loaded, servers[i].loaded);
+		assert_true(f.server.requests <= 4);
+		end(&f);
+	}
+}
+
+/* Status 200 and nothing of a language model; a key that is missing; nobody there. */
+static void test_others(void **state)
+{
+	static const char *const page[] = {OK("", "<html>"), NOT_FOUND, NULL};
+	static const char *const refused[] = {
+		"HTTP/1.1 401 No\r\nConnection: close\r\n\r\n{\"error\":\"no key\"}" CLOSE, NULL};
+	static const char *const none[] = {NULL};
+	struct fixture f;
+	(void)state;
+	begin(&f, page);
+	assert_int_equal(detect(&f, NULL), -1);
+	assert_non_null(strstr(f.error, "no language-model server"));
+	end(&f);
+	begin(&f, refused);
+	assert_int_equal(detect(&f, NULL), -1);
+	assert_non_null(strstr(f.error, "wants a key"));
+	end(&f);
+	begin(&f, none);
+	shutdown(f.server.fd, SHUT_RDWR);
+	assert_int_equal(detect(&f, NULL), -1);
+	assert_non_null(strstr(f.error, f.base.root));
+	end(&f);
+}
+
+static void test_override(void **state)
+{
+	static const char *const page[] = {OK("", "<html>"), NOT_FOUND, NULL};
+	static const char *const none[] = {NULL};
+	struct fixture f;
+	(void)state;
+	begin(&f, page);
+	assert_int_equal(detect(&f, "vllm@0.20+qwen3"), 0);
+	assert_string_equal(f.facts.name, "vllm@0.20+qwen3");
+	assert_true(f.facts.given);
+	assert_null(f.facts.model);
+	end(&f);
+	begin(&f, none);
+	assert_int_equal(detect(&f, "nothing"), -1);
+	assert_non_null(strstr(f.error, "no such engine"));
+	end(&f);
+}
+
+static void test_reset(void **state)
+{
+	static const char *const slots[] = {OK("", "{\"id_slot\":0}"), OK("", "{\"id_slot\":1}"), NULL};
+	static const char *const held[] = {OK("", "{\"success\":false}"), OK("", "{\"success\":true}"), NULL};
+	static const char *const off[] = {NOT_FOUND, NULL};
+	struct fixture f;
+	(void)state;
+
+	begin(&f, slots);
+	f.facts = (struct engine_facts){.profile = engine_profile_of(ENGINE_LLAMACPP), .slots = 2};
+	assert_int_equal(engine_reset(f.client, &f.base, &f.facts, f.error, sizeof(f.error)), 0);
+	assert_non_null(strstr(f.server.heads[1], "POST /slots/1?action=erase HTTP/1.1"));
+	end(&f);
+
+	begin(&f, held);
+	f.facts = (struct engine_facts){.profile = engine_profile_of(ENGINE_VLLM)};
+	assert_int_equal(engine_reset(f.client, &f.base, &f.facts, f.error, sizeof(f.error)), 0);
+	assert_int_equal(f.server.requests, 2);
+	assert_int_equal(f.facts.reset_works, KNOWN_YES);
+	end(&f);
+
+	begin(&f, off);
+	f.facts = (struct engine_facts){.profile = engine_profile_of(ENGINE_VLLM)};
+	assert_int_equal(engine_reset(f.client, &f.base, &f.facts, f.error, sizeof(f.error)), -1);
+	assert_non_null(strstr(f.error, "/reset_prefix_cache"));
+	assert_int_equal(f.facts.reset_works, KNOWN_NO);
+	end(&f);
+
+	begin(&f, off);
+	f.facts = (struct engine_facts){.profile = engine_profile_of(ENGINE_MLX_LM)};
+	assert_int_equal(engine_reset(f.client, &f.base, &f.facts, f.error, sizeof(f.error)), -1);
+	end(&f);
+}
+
+#define STREAM(text) OK("Content-Type: text/event-stream\r\n", text)
+#define MESSAGE(usage)                                                                                                 \
+	STREAM("event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"usage\":{" usage "}}}\n\n"      \
+	       "event: message_delta\ndata: {\"delta\":{\"stop_reason\":\"max_tokens\"}}\n\n")
+#define CHAT(usage)                                                                                                    \
+	STREAM("data: {\"choices\":[{\"delta\":{\"content\":\"a\"},\"finish_reason\":\"length\"}],\"usage\":{" usage   \
+	       "}}\n\n")
+
+static void test_probe(void **state)
+{
+	static const struct {
+		enum engine engine;
+		const char *const answers[4];
+		enum known anthropic, cached, salt;
+	} cases[] = {
+		{ENGINE_VLLM,
+		 {MESSAGE("\"input_tokens\":9,\"cache_read_input_tokens\":0"),
+		  MESSAGE("\"input_tokens\":1,\"cache_read_input_tokens\":8"),
+		  MESSAGE("\"input_tokens\":9,\"cache_read_input_tokens\":0")},
+		 KNOWN_YES,
+		 KNOWN_YES,
+		 KNOWN_YES},
+		/* An older one: salts are ignored on this route. */
+		{ENGINE_VLLM,
+		 {MESSAGE("\"input_tokens\":9,\"cache_read_input_tokens\":0"),
+		  MESSAGE("\"input_tokens\":1,\"cache_read_input_tokens\":8"),
+		  MESSAGE("\"input_tokens\":1,\"cache_read_input_tokens\":8")},
+		 KNOWN_YES,
+		 KNOWN_YES,
+		 KNOWN_NO},
+		/* Without the switch: absent is not 0. */
+		{ENGINE_VLLM,
+		 {MESSAGE("\"input_tokens\":9"), MESSAGE("\"input_tokens\":9")},
+		 KNOWN_YES,
+		 KNOWN_NO,
+		 KNOWN_NOT},
+		{ENGINE_SGLANG,
+		 {MESSAGE("\"input_tokens\":9"), MESSAGE("\"input_tokens\":1,\"cache_read_input_tokens\":8")},
+		 KNOWN_YES,
+		 KNOWN_YES,
+		 KNOWN_NOT},
+		/* No Anthropic route after all. */
+		{ENGINE_LLAMACPP,
+		 {NOT_FOUND, CHAT("\"prompt_tokens\":9,\"prompt_tokens_details\":{\"cached_tokens\":0}"),
+		  CHAT("\"prompt_tokens\":9,\"prompt_tokens_details\":{\"cached_tokens\":8}")},
+		 KNOWN_NO,
+		 KNOWN_YES,
+		 KNOWN_NOT},
+		{ENGINE_LMSTUDIO,
+		 {UNEXPECTED, CHAT("\"prompt_tokens\":9"), CHAT("\"prompt_tokens\":9")},
+		 KNOWN_NO,
+		 KNOWN_NO,
+		 KNOWN_NOT},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct fixture f;
+		begin(&f, cases[i].answers);
+		f.facts = (struct engine_facts){.profile = engine_profile_of(cases[i].engine), .anthropic = KNOWN_YES};
+		if (engine_probe(f.client, &f.base, &f.facts, f.error, sizeof(f.error)) < 0)
+			fail_msg("case %zu: %s", i, f.error);
+		assert_int_equal(f.facts.anthropic, cases[i].anthropic);
+		assert_int_equal(f.facts.cached_reported, cases[i].cached);
+		assert_int_equal(f.facts.salt_works, cases[i].salt);
+		end(&f);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_servers), cmocka_unit_test(test_others),
+					   cmocka_unit_test(test_override), cmocka_unit_test(test_reset),
+					   cmocka_unit_test(test_probe)};
+	return cmocka_run_group_tests_name("engines", tests, NULL, NULL);
+}
