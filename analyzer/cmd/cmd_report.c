@@ -3,7 +3,6 @@
 #include "cli/command.h"
 #include "cli/msg.h"
 #include "cmd/input.h"
-#include "report/report.h"
 #include "report/report_json.h"
 #include "report/report_text.h"
 #include "trace/reader.h"
@@ -56,17 +55,19 @@ static struct report_text_style style_for_stdout(bool all)
 static int print_report(const struct command_line *cl, struct trace *traces, size_t n)
 {
 	struct report report;
+	struct cost cost = {0};
 	struct buf text;
 	char error[512];
 	int status = EXIT_TROUBLE;
 
 	buf_init(&text, BUF_UNLIMITED);
-	if (report_build(traces, n, &report, error, sizeof(error)) < 0) {
+	if (report_build(traces, n, &report, error, sizeof(error)) < 0 ||
+	    cost_build(&report, NULL, &cost, error, sizeof(error)) < 0) {
 		msg_error("report: %s", error);
 		goto out;
 	}
 	if (cl->json) {
-		report_json(&report, &text);
+		report_json(&report, &cost, &text);
 	} else {
 		struct report_text_style style = style_for_stdout(option_given(cl, OPT_ALL));
 		report_text(&report, &style, &text);
@@ -79,6 +80,7 @@ static int print_report(const struct command_line *cl, struct trace *traces, siz
 	status = finish_stdout(EXIT_OK);
 out:
 	buf_release(&text);
+	cost_release(&cost);
 	report_release(&report);
 	return status;
 }

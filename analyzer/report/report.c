@@ -3,6 +3,7 @@
 
 #include "base/array.h"
 #include "base/clock.h"
+#include "report/earlier.h"
 #include "report/prompts.h"
 #include "report/split.h"
 
@@ -376,6 +377,8 @@ static int analyse(struct report *r, const struct prompts *prompts, const struct
 			.trace = entries[i].trace,
 			.lineage = requests[i].lineage,
 			.parent = requests[i].parent,
+			.start_ns = entries[i].start_ns,
+			.end_ns = entries[i].end_ns,
 			.counts_only = entries[i].x->api == KVS_API_ANTHROPIC_COUNT_TOKENS,
 			.cached = tokens_reported_cached(entries[i].x),
 			.new = TOKENS_UNKNOWN,
@@ -383,7 +386,8 @@ static int analyse(struct report *r, const struct prompts *prompts, const struct
 		};
 		time_exchange(e);
 	}
-	if (split_exchanges(prompts->tree, requests, r->exchanges, r->nexchanges) < 0)
+	if (split_exchanges(prompts->tree, requests, r->exchanges, r->nexchanges) < 0 ||
+	    earlier_exchanges(prompts->tree, requests, r->exchanges, r->nexchanges) < 0)
 		return -1;
 	r->billing_variants = prompts->billing.n;
 	return sum_up(r, entries);

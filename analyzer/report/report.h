@@ -58,13 +58,16 @@ struct report_seconds {
 };
 
 struct report_exchange {
-	const struct exchange *x; /* in trace */
-	uint32_t trace;           /* index in report.traces */
-	uint32_t lineage;         /* index in report.lineages.lineages */
-	uint32_t parent;          /* index in report.exchanges, LINEAGE_NONE: none */
-	bool counts_only;         /* count_tokens: in no sum */
+	const struct exchange *x;  /* in trace */
+	uint32_t trace;            /* index in report.traces */
+	uint32_t lineage;          /* index in report.lineages.lineages */
+	uint32_t parent;           /* index in report.exchanges, LINEAGE_NONE: none */
+	uint64_t start_ns, end_ns; /* real time of its first and last stamp */
+	bool counts_only;          /* count_tokens: in no sum */
 	int64_t prompt, cached, new, repeated, output;
 	enum tokens_basis basis, split_basis;
+	int64_t seen; /* in a prefix that any earlier prompt of the same model and server had: a cache could hold it */
+	enum tokens_basis seen_basis;
 	struct report_split split;
 	struct report_split bytes; /* the same of the normalised bytes */
 	double ttft, decode, total;

@@ -4,6 +4,7 @@
 #include "api/api.h"
 #include "base/clock.h"
 #include "base/json_out.h"
+#include "cost/cost_json.h"
 #include "trace/line_json.h"
 #include "trace/words.h"
 
@@ -33,15 +34,15 @@ static void tokens(struct json_out *j, const struct report_tokens *t)
 	json_out_end(j);
 }
 
-static void seconds(struct json_out *j, const struct report_seconds *s)
+static void seconds(struct json_out *j, const struct report_seconds *s, const struct cost_seconds *spent)
 {
 	json_out_object(j, "seconds");
 	json_out_double(j, "wall", s->wall, 6);
 	json_out_double(j, "requests", s->requests, 6);
 	json_out_double(j, "ttft", s->ttft, 6);
-	json_out_double(j, "decode", s->decode, 6);
 	json_out_uint(j, "ttft_requests", s->ttft_of);
 	json_out_uint(j, "decode_requests", s->decode_of);
+	cost_json_seconds(j, spent);
 	json_out_end(j);
 }
 
@@ -66,8 +67,9 @@ static void lineage_name(struct json_out *j, uint32_t lineage)
 	json_out_cstr(j, "lineage", name);
 }
 
-static void exchange(struct json_out *j, const struct report *r, const struct report_exchange *e)
+static void exchange(struct json_out *j, const struct report *r, const struct cost *cost, size_t i)
 {
+	const struct report_exchange *e = &r->exchanges[i];
 	const struct exchange *x = e->x;
 	const struct lineage *lineage = &r->lineages.lineages[e->lineage];
 
@@ -104,6 +106,7 @@ static void exchange(struct json_out *j, const struct report *r, const struct re
 	json_out_double(j, "ttft", e->ttft, 6);
 	json_out_double(j, "decode", e->decode, 6);
 	json_out_end(j);
+	cost_json_exchange(j, &cost->exchanges[i]);
 	json_out_double(j, "decode_tokens_per_second", e->decode_rate, 3);
 	json_out_cstr(j, "timing_grade", timing_grade_name(x->times.grade));
 	json_out_int_or_null(j, "status", x->response.status ? x->response.status : -1);
@@ -114,24 +117,24 @@ static void exchange(struct json_out *j, const struct report *r, const struct re
 	json_out_end(j);
 }
 
-static void group(struct json_out *j, const struct report_group *g)
+static void group(struct json_out *j, const struct report_group *g, const struct cost_seconds *spent)
 {
 	json_out_cstr(j, "model", g->model);
 	json_out_bool(j, "several_models", g->models);
 	json_out_uint(j, "requests", g->requests);
 	json_out_uint(j, "failed", g->failed);
 	tokens(j, &g->tokens);
-	seconds(j, &g->seconds);
+	seconds(j, &g->seconds, spent);
 }
 
-static void sessions(struct json_out *j, const struct report *r)
+static void sessions(struct json_out *j, const struct report *r, const struct cost *cost)
 {
 	size_t at = 0;
 	json_out_array(j, "sessions");
 	for (uint32_t s = 0; s < r->lineages.nsessions; s++) {
 		json_out_object(j, NULL);
 		json_out_cstr(j, "session", r->lineages.sessions[s].id);
-		group(j, &r->session_groups[s]);
+		group(j, &r->session_groups[s], &cost->sessions[s]);
 		json_out_array(j, "lineages");
 		for (; at < r->lineages.n; at++) {
 			uint32_t i = r->by_session[at];
@@ -143,7 +146,7 @@ static void sessions(struct json_out *j, const struct report *r)
 			json_out_cstr(j, "role", lineage_role_name(l->role));
 			json_out_cstr(j, "agent", l->agent);
 			json_out_uint(j, "restarts", l->restarts);
-			group(j, &r->lineage_groups[i]);
+			group(j, &r->lineage_groups[i], &cost->lineages[i]);
 			json_out_end(j);
 		}
 		json_out_end(j);
@@ -255,22 +258,24 @@ static void warnings(struct json_out *j, const struct report *r)
 	json_out_end(j);
 }
 
-void report_json(const struct report *r, struct buf *to)
+void report_json(const struct report *r, const struct cost *cost, struct buf *to)
 {
 	struct json_out out, *j = &out;
 	json_out_init(j, to, true);
 	json_out_object(j, NULL);
 	traces(j, r);
 	tokens(j, &r->all.tokens);
-	seconds(j, &r->all.seconds);
+	seconds(j, &r->all.seconds, &cost->all);
+	cost_json_speedup(j, &cost->speedup);
+	cost_json_backends(j, cost);
 	bool known = r->all.tokens.split_basis != TOKENS_NONE;
 	split(j, "prompt_split", known, &r->split);
 	split(j, "prompt_split_bytes", known, &r->split_bytes);
 	systems(j, r);
-	sessions(j, r);
+	sessions(j, r, cost);
 	json_out_array(j, "exchanges");
 	for (size_t i = 0; i < r->nexchanges; i++)
-		exchange(j, r, &r->exchanges[i]);
+		exchange(j, r, cost, i);
 	json_out_end(j);
 	json_out_object(j, "billing_block");
 	json_out_uint(j, "requests", r->billing_requests);

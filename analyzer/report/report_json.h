@@ -4,8 +4,8 @@
 
 /* The report as one JSON document (docs/report.md lists the fields). Unknown values are null. Appends. */
 
-#include "report/report.h"
+#include "cost/cost.h"
 
-void report_json(const struct report *r, struct buf *to);
+void report_json(const struct report *r, const struct cost *cost, struct buf *to);
 
 #endif

@@ -8,15 +8,18 @@
 static cJSON *document(struct hand_trace *h)
 {
 	struct report r;
+	struct cost cost;
 	struct buf text;
 	char error[256];
 	buf_init(&text, 1 << 20);
 	assert_int_equal(report_build_with(hand_prompt, &h->t, 1, &r, error, sizeof(error)), 0);
-	report_json(&r, &text);
+	assert_int_equal(cost_build(&r, NULL, &cost, error, sizeof(error)), 0);
+	report_json(&r, &cost, &text);
 	assert_false(text.failed);
 	cJSON *doc = cJSON_ParseWithLength(text.p, text.n);
 	assert_non_null(doc);
 	buf_release(&text);
+	cost_release(&cost);
 	report_release(&r);
 	return doc;
 }
@@ -80,7 +83,7 @@ static void a_session(void **state)
 	assert_text(doc, "tokens.split_basis", "reported");
 	assert_number(doc, "tokens.cached", 100);
 	assert_number(doc, "seconds.ttft", 4);
-	assert_number(doc, "seconds.decode", 4);
+	assert_number(doc, "seconds.decode", 3);
 	assert_number(doc, "seconds.wall", 8.001);
 	assert_int_equal(cJSON_GetArraySize(at(doc, "exchanges")), 3);
 	assert_number(doc, "exchanges.1.id", 2);
