@@ -100,6 +100,16 @@ static int64_t share(int64_t tokens, uint64_t bytes, uint64_t of)
 	return (int64_t)((double)tokens * (double)bytes / (double)of);
 }
 
+/* "claude-cli/2.1.330 (external, sdk-cli)" */
+static struct client_version client_of(const struct exchange *x)
+{
+	struct client_version v = {{0, 0, 0}};
+	struct str agent = str_from(exchange_header_value(x->request.headers, x->request.nheaders, "User-Agent"));
+	if (str_starts(agent, STR("claude-cli/")))
+		client_version_parse((struct str){agent.p + 11, agent.n - 11}, &v);
+	return v;
+}
+
 static struct why_miss *add_miss(struct judge *j, uint32_t exchange, const struct breaker *cause)
 {
 	struct why *w = j->out;
@@ -119,6 +129,7 @@ static struct why_miss *add_miss(struct judge *j, uint32_t exchange, const struc
 			       .parent = e->parent,
 			       .lineage = e->lineage,
 			       .cause = cause,
+			       .client = client_of(e->x),
 			       .byte_offset = -1,
 			       .token_offset = r->matched_tokens,
 			       .matched_tokens = r->matched_tokens,

@@ -40,7 +40,8 @@ struct why_miss {
 	uint32_t exchange; /* index in report.exchanges */
 	uint32_t parent;   /* LINEAGE_NONE: none */
 	uint32_t lineage;
-	const struct breaker *cause; /* its side and whether it is expected stand there */
+	const struct breaker *cause;  /* its side and whether it is expected stand there */
+	struct client_version client; /* by its User-Agent; all 0: not Claude Code, or not said */
 	const struct breaker
 		*behind[WHY_BEHIND_MAX]; /* further causes, found by neutralising the ones before; NULL-filled */
 	bool broken;                     /* the prompts differ; false: equal as far as needed, the cache lost it */

@@ -41,6 +41,8 @@ static void excerpts(const struct why_miss *m, const struct why_text_style *s, s
 		   s->reset);
 }
 
+static const char *const of_what[] = {"client: ", "backend: ", "request: "};
+
 static void cause_text(const struct report *report, const struct why *w, const struct why_cause *c, size_t rank,
 		       const struct why_text_style *s, struct buf *to)
 {
@@ -62,8 +64,12 @@ static void cause_text(const struct report *report, const struct why *w, const s
 		buf_printf(to, "   behind it: %s%s%s: %s\n", s->bold, m->behind[i]->name, s->reset,
 			   m->behind[i]->title);
 	buf_printf(to, "   fix: %s\n", b->fix);
-	if (b->flag)
-		buf_printf(to, "        %s\n", b->flag);
+	const char *const more[] = {breaker_fix_for(b, FIX_OPTION, m->client, &w->backend),
+				    breaker_fix_for(b, FIX_SERVER, m->client, &w->backend),
+				    breaker_fix_for(b, FIX_REQUEST, m->client, &w->backend)};
+	for (size_t i = 0; i < 3; i++)
+		if (more[i])
+			buf_printf(to, "        %s%s\n", of_what[i], more[i]);
 	if (!s->all)
 		return;
 	for (size_t i = 0; i < w->nmisses; i++) {
@@ -86,13 +92,15 @@ static void environment(const struct why *w, const struct why_cause *causes, siz
 		const struct why_miss *m = &w->misses[causes[i].worst];
 		for (int k = -1; k < WHY_BEHIND_MAX; k++) {
 			const struct breaker *b = k < 0 ? causes[i].cause : m->behind[k];
+			const char *env =
+				b && !b->expected ? breaker_fix_for(b, FIX_ENV, m->client, &w->backend) : NULL;
 			size_t at = 0;
-			if (!b || !b->env || b->expected)
+			if (!env)
 				continue;
-			while (at < ngiven && strcmp(given[at], b->env) != 0)
+			while (at < ngiven && strcmp(given[at], env) != 0)
 				at++;
 			if (at == ngiven && ngiven < CAUSES_MAX)
-				given[ngiven++] = b->env;
+				given[ngiven++] = env;
 		}
 	}
 	if (ngiven == 0)
@@ -133,11 +141,14 @@ void why_text(const struct report *report, const struct why *w, const struct why
 			   (unsigned long long)w->unreadable);
 }
 
-static void miss_json(const struct report *report, const struct why_miss *m, const char *backend, struct json_out *j)
+static void miss_json(const struct report *report, const struct why_miss *m, const struct backend *b,
+		      struct json_out *j)
 {
+	char backend[64];
 	const struct report_exchange *e = &report->exchanges[m->exchange];
 	char lineage[8];
 
+	backend_name(b, backend, sizeof(backend));
 	json_out_object(j, NULL);
 	json_out_cstr(j, "backend", backend);
 	json_out_uint(j, "exchange", e->x->id);
@@ -152,6 +163,7 @@ static void miss_json(const struct report *report, const struct why_miss *m, con
 	json_out_bool(j, "expected", m->cause->expected);
 	json_out_cstr(j, "side", side_names[m->cause->side]);
 	json_out_cstr(j, "cause", m->cause->name);
+	json_out_cstr(j, "reason", m->cause->reason);
 	json_out_array(j, "behind");
 	for (size_t i = 0; i < WHY_BEHIND_MAX && m->behind[i]; i++)
 		json_out_cstr(j, NULL, m->behind[i]->name);
@@ -168,8 +180,10 @@ static void miss_json(const struct report *report, const struct why_miss *m, con
 	json_out_cstr(j, "new", m->new_text);
 	json_out_object(j, "fix");
 	json_out_cstr(j, "text", m->cause->fix);
-	json_out_cstr(j, "env", m->cause->env);
-	json_out_cstr(j, "flag", m->cause->flag);
+	json_out_cstr(j, "env", breaker_fix_for(m->cause, FIX_ENV, m->client, b));
+	json_out_cstr(j, "option", breaker_fix_for(m->cause, FIX_OPTION, m->client, b));
+	json_out_cstr(j, "server", breaker_fix_for(m->cause, FIX_SERVER, m->client, b));
+	json_out_cstr(j, "request", breaker_fix_for(m->cause, FIX_REQUEST, m->client, b));
 	json_out_end(j);
 	json_out_double(j, "seconds_lost", m->seconds_lost, 3);
 	json_out_end(j);
@@ -205,7 +219,6 @@ static void verdict_json(const struct report *report, const struct why *w, struc
 void why_json(const struct report *report, const struct why *verdicts, size_t n, struct buf *to)
 {
 	struct json_out j;
-	char backend[64];
 
 	json_out_init(&j, to, true);
 	json_out_object(&j, NULL);
@@ -214,11 +227,9 @@ void why_json(const struct report *report, const struct why *verdicts, size_t n,
 		verdict_json(report, &verdicts[i], &j);
 	json_out_end(&j);
 	json_out_array(&j, "misses");
-	for (size_t i = 0; i < n; i++) {
-		backend_name(&verdicts[i].backend, backend, sizeof(backend));
+	for (size_t i = 0; i < n; i++)
 		for (size_t k = 0; k < verdicts[i].nmisses; k++)
-			miss_json(report, &verdicts[i].misses[k], backend, &j);
-	}
+			miss_json(report, &verdicts[i].misses[k], &verdicts[i].backend, &j);
 	json_out_end(&j);
 	json_out_end(&j);
 	buf_putc(to, '\n');

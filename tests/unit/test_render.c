@@ -8,7 +8,6 @@
 
 #include "prompt/prompt.h"
 #include "render/render.h"
-#include "why/breaker.h"
 #include "why/compare.h"
 
 #include <stdio.h>
@@ -199,30 +198,13 @@ static void test_compare(void **state)
 	rendered_release(&b);
 }
 
-/* Every entry of the table of breakers says what people need. */
-static void test_breakers(void **state)
-{
-	(void)state;
-	assert_true(nbreakers > 20);
-	for (size_t i = 0; i < nbreakers; i++) {
-		const struct breaker *b = &breakers[i];
-		assert_ptr_equal(breaker_find(b->name), b);
-		assert_non_null(b->title);
-		assert_non_null(b->looks);
-		assert_non_null(b->fix);
-		if (b->env)
-			assert_non_null(strchr(b->env, '='));
-	}
-	assert_null(breaker_find("no_such_breaker"));
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_names),    cmocka_unit_test(test_rules),
 		cmocka_unit_test(test_order),    cmocka_unit_test(test_system_turns),
 		cmocka_unit_test(test_thinking), cmocka_unit_test(test_text_before_results),
-		cmocka_unit_test(test_compare),  cmocka_unit_test(test_breakers),
+		cmocka_unit_test(test_compare),
 	};
 	return cmocka_run_group_tests_name("render", tests, NULL, NULL) != 0;
 }
