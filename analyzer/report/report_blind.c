@@ -160,16 +160,21 @@ static void imprecise(const struct report *r, struct buf *to)
 static void why_empty(const struct report *r, struct buf *to)
 {
 	size_t processes = 0, tls = 0;
+	bool ended = true;
 	if (r->nexchanges > 0 || r->ntraces == 0)
 		return;
 	for (size_t i = 0; i < r->ntraces; i++) {
 		processes += r->traces[i].nprocesses;
+		ended = ended && r->traces[i].has_footer;
 		for (size_t k = 0; k < r->traces[i].nopaque; k++)
 			tls += r->traces[i].opaque[k].kind && strcmp(r->traces[i].opaque[k].kind, "tls") == 0;
 	}
 	if (tls > 0)
 		buf_puts(to, "The client spoke TLS, which cannot be read: give it an http:// address of the backend "
 			     "(a settings file may override the environment).\n");
+	else if (!ended)
+		buf_puts(to, "The trace has no end: the run still goes on, or kvscope was killed and `kvscope collect` "
+			     "finishes it, or the file was cut.\n");
 	else if (processes == 0)
 		buf_puts(to, "No process loaded the recording library: the program is static, setuid or of another "
 			     "kind, or it ended at once.\n");

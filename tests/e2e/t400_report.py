@@ -72,10 +72,14 @@ run = report(str(cut))
 t.ok(run.status == 0 and "the file ends inside this line" in run.out, "and says so", run.out[-400:])
 
 empty = t.path("empty.jsonl")
-empty.write_bytes(SESSION[:starts[0]])
+empty.write_bytes(SESSION[:starts[0]] + SESSION[starts[-2]:])
 run = report(str(empty))
 t.ok(run.status == 0 and run.out.startswith("No request to a language model was seen.") and "No process" in run.out,
      "no exchange: it says why", run.out)
+empty.write_bytes(SESSION[:starts[0]])
+run = report(str(empty))
+t.ok(run.status == 0 and "The trace has no end" in run.out and "No process" not in run.out,
+     "and without an end nothing that it cannot know", run.out)
 
 bad = t.path("bad.jsonl")
 bad.write_text("this is no trace\n")
