@@ -3,6 +3,7 @@
 
 #include "base/buf.h"
 #include "cli/command.h"
+#include "trace/excerpt.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -18,15 +19,46 @@ void msg_quiet(bool quiet)
 	quiet_notes = quiet;
 }
 
+/* Bytes of a sequence that sets a colour at p; 0: it is none. */
+static size_t colour(const char *p, const char *end)
+{
+	const char *q = p + 2;
+	if (end - p < 3 || p[0] != '\033' || p[1] != '[')
+		return 0;
+	while (q < end && ((*q >= '0' && *q <= '9') || *q == ';'))
+		q++;
+	return q < end && *q == 'm' ? (size_t)(q + 1 - p) : 0;
+}
+
+/* File names, server names and what stands in traces must not drive a terminal: colours are all that goes through. */
+static void defuse(struct str line, struct buf *out)
+{
+	const char *end = line.p + line.n;
+	while (line.p < end) {
+		size_t n = colour(line.p, end);
+		buf_append(out, line.p, n);
+		line.p += n;
+		const char *stop = line.p < end ? memchr(line.p + 1, '\033', (size_t)(end - line.p - 1)) : NULL;
+		n = (size_t)((stop ? stop : end) - line.p);
+		if (line.p < end && colour(line.p, end) == 0) {
+			escape_for_terminal((struct str){line.p, n}, out);
+			line.p += n;
+		}
+	}
+}
+
 __attribute__((format(printf, 1, 0))) static void say(const char *format, va_list args)
 {
-	struct buf line;
-	buf_init(&line, 1 << 16);
+	struct buf words, line;
+	buf_init(&words, 1 << 16);
+	buf_init(&line, 1 << 19);
+	buf_vprintf(&words, format, args);
 	buf_puts(&line, "kvscope: ");
-	buf_vprintf(&line, format, args);
+	defuse(buf_str(&words), &line);
 	buf_putc(&line, '\n');
 	fwrite(line.p, 1, line.n, stderr);
 	fflush(stderr);
+	buf_release(&words);
 	buf_release(&line);
 }
 
