@@ -29,6 +29,8 @@ TEST_LIBS := -lcmocka -lbrotlienc $(LIBS)
 PACKAGES := gcc libc6-dev make libcurl4-openssl-dev libcjson-dev uthash-dev node-llhttp libssl-dev zlib1g-dev \
 	libbrotli-dev libzstd-dev
 LINT_PACKAGES := clang-format cppcheck shellcheck
+# For a demo with the real client: its own network, and npm (which other nodes than Debian's bring along).
+CLAUDE_PACKAGES := git iproute2 util-linux $(if $(shell command -v npm),,npm)
 TEST_PACKAGES := libcmocka-dev curl jq python3 python3-jsonschema iproute2 util-linux git clang valgrind
 
 ifneq ($(V),1)
@@ -142,12 +144,14 @@ bench: all $(HOST_BIN) agent ## print the figures (ratios) of tests/bench
 # ---------------------------------------------------------------- examples and demo
 
 agent: $(B)/examples/agent
+	@:
 $(B)/examples/agent: $(wildcard examples/agent/*.c examples/agent/*.h) $(B)/flags
 	$(call say,CC,examples/agent)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -std=c11 -D_GNU_SOURCE $(WARNINGS) -o $@ $(wildcard examples/agent/*.c) -lcurl -lcjson
 
 demo: deps ## a wrapped session, its trace and its report (CLAUDE=1: with the real client)
+	$(if $(filter 1,$(CLAUDE)),$(call install_packages,$(CLAUDE_PACKAGES)))
 	$(Q)$(MAKE) --no-print-directory all agent
 	$(Q)B=$(abspath $(B)) CLAUDE=$(CLAUDE) examples/demo.sh
 
