@@ -140,13 +140,18 @@ void help_manpage(void)
 	     "ended.\n.SH FILES\n.TP\n.I $XDG_STATE_HOME/kvscope\ndefault place of traces (~/.local/state/kvscope)");
 }
 
+static void command_names(void)
+{
+	for (size_t i = 0; commands[i]; i++)
+		printf("%s%s", i ? " " : "", commands[i]->name);
+}
+
 void help_bash_completion(void)
 {
 	puts("# bash completion for kvscope; made from the command table\n_kvscope()\n{\n"
-	     "\tlocal current=${COMP_WORDS[COMP_CWORD]}\n\tif [ \"$COMP_CWORD\" -eq 1 ]; "
-	     "then\n\t\tCOMPREPLY=($(compgen -W \"");
-	for (size_t i = 0; commands[i]; i++)
-		printf("%s ", commands[i]->name);
+	     "\tlocal current=${COMP_WORDS[COMP_CWORD]}");
+	fputs("\tif [ \"$COMP_CWORD\" -eq 1 ]; then\n\t\tCOMPREPLY=($(compgen -W \"", stdout);
+	command_names();
 	puts("\" -- \"$current\"))\n\t\treturn\n\tfi\n\tcase \"$current\" in\n\t-*)\n\t\tcase \"${COMP_WORDS[1]}\" in");
 	for (size_t i = 0; commands[i]; i++) {
 		printf("\t\t%s) COMPREPLY=($(compgen -W \"--help", commands[i]->name);
@@ -154,6 +159,14 @@ void help_bash_completion(void)
 			printf(" --%s", commands[i]->options[k].name);
 		printf("%s\" -- \"$current\")) ;;\n", commands[i]->takes_json ? " --json" : "");
 	}
-	puts("\t\tesac ;;\n\t*) COMPREPLY=($(compgen -f -- \"$current\")) ;;\n\tesac\n}\ncomplete -o filenames -F "
-	     "_kvscope kvscope");
+	puts("\t\tesac ;;\n\t*)\n\t\tcase \"${COMP_WORDS[1]}\" in");
+	/* What follows is a command line of its own. */
+	for (size_t i = 0; commands[i]; i++)
+		if (commands[i]->stops_at_first_argument)
+			printf("\t\t%s) COMPREPLY=($(compgen -c -- \"$current\") $(compgen -f -- \"$current\")) ;;\n",
+			       commands[i]->name);
+	fputs("\t\thelp) COMPREPLY=($(compgen -W \"", stdout);
+	command_names();
+	puts("\" -- \"$current\")) ;;\n\t\t*) COMPREPLY=($(compgen -f -- \"$current\")) ;;\n\t\tesac ;;\n\tesac\n}\n"
+	     "complete -o filenames -F _kvscope kvscope");
 }
