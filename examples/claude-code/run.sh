@@ -10,8 +10,14 @@ here=$(cd "$(dirname "$0")" && pwd)
 # ---- the client: two kinds of package, an executable or a script for Node
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/kvscope
 version=${VERSION:-2.1.330}
+case $(uname -m) in
+x86_64) machine=x64 ;;
+aarch64) machine=arm64 ;;
+*) machine=$(uname -m) ;;
+esac
+# Older versions of npm bring the build for musl along, which cannot run here.
 find_client() {
-	for client in "$cache/claude-$version"/node_modules/@anthropic-ai/claude-code-linux-*/claude \
+	for client in "$cache/claude-$version/node_modules/@anthropic-ai/claude-code-linux-$machine/claude" \
 		"$cache/claude-$version"/node_modules/@anthropic-ai/claude-code/cli.js; do
 		[ -f "$client" ] && return 0
 	done
