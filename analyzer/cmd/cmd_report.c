@@ -70,7 +70,7 @@ static int print_report(const struct command_line *cl, struct trace *traces, siz
 		report_json(&report, &cost, &text);
 	} else {
 		struct report_text_style style = style_for_stdout(option_given(cl, OPT_ALL));
-		report_text(&report, &style, &text);
+		report_text(&report, &cost, &style, &text);
 	}
 	if (text.failed) {
 		status = out_of_memory();

@@ -3,6 +3,7 @@
 
 #include "base/array.h"
 #include "base/clock.h"
+#include "cost/claims.h"
 #include "cost/retime.h"
 #include "cost/stamps.h"
 #include "cost/timeline.h"
@@ -12,7 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Others may have been served in this share of a request's wait: the rest still is its own prefill. Less: good to fit. */
+/* Others may have been served in this share of a request's wait: the rest still is its own prefill. Less: good to fit.
+ */
 #define OTHERS_MAX 0.5
 #define OTHERS_FIT 0.01
 /* Reuse goes by blocks, and what is generated is cached or not: that much prefilled again is no loss. */
@@ -87,7 +89,7 @@ static bool fits(const struct work *w, size_t i)
 {
 	const struct cost_exchange *c = &w->cost->exchanges[i];
 	const struct stamps *s = &w->stamps[i];
-	if (c->prefilled == TOKENS_UNKNOWN || c->prefilled == 0)
+	if (c->prefilled_basis != TOKENS_REPORTED || c->prefilled == 0)
 		return false;
 	return !isnan(s->reported) || (!isnan(s->waited) && s->others <= OTHERS_FIT * s->waited);
 }
@@ -156,8 +158,14 @@ static void time_prefill(const struct stamps *s, struct cost_exchange *c)
 /* Of n, what the backend had been given before. */
 static void count_again(const struct report_exchange *e, struct cost_exchange *c)
 {
-	if (c->prefilled == TOKENS_UNKNOWN || e->seen == TOKENS_UNKNOWN)
+	if (e->seen == TOKENS_UNKNOWN)
 		return;
+	if (c->prefilled == TOKENS_UNKNOWN) {
+		/* Nothing can be prefilled again that was never sent before. */
+		c->again = e->seen <= SLACK_TOKENS ? 0 : TOKENS_UNKNOWN;
+		c->again_basis = c->again == 0 ? e->seen_basis : TOKENS_NONE;
+		return;
+	}
 	int64_t fresh = e->prompt - e->seen;
 	c->again = c->prefilled > fresh + SLACK_TOKENS ? c->prefilled - fresh : 0;
 	c->again_basis = tokens_basis_join(c->prefilled_basis, e->seen_basis);
@@ -172,6 +180,11 @@ static void split_prefill(const struct report_exchange *e, const struct cost_mod
 	double whole, fixed, again, head;
 	if (isnan(c->prefill) || c->again == TOKENS_UNKNOWN)
 		return;
+	if (c->prefilled == TOKENS_UNKNOWN) {
+		c->re_prefill = 0;
+		c->prefill_new = c->prefill;
+		return;
+	}
 	double end = (double)e->prompt, from = end - (double)c->prefilled;
 	double system = (double)(e->split.tools + e->split.system);
 	fixed = m->points > 0 ? m->a + m->d * end : 0;
@@ -230,6 +243,24 @@ static void time_all(struct work *w)
 	}
 }
 
+static void sum_tokens(struct cost *out)
+{
+	struct cost_tokens *t = &out->tokens;
+	for (size_t i = 0; i < out->nexchanges; i++) {
+		const struct cost_exchange *c = &out->exchanges[i];
+		if (c->backend == COST_NO_BACKEND)
+			continue;
+		if (c->again == TOKENS_UNKNOWN || c->prefilled == TOKENS_UNKNOWN) {
+			t->unknown++;
+			continue;
+		}
+		t->requests++;
+		t->prefilled += c->prefilled;
+		t->again += c->again;
+		t->basis = tokens_basis_join(t->basis, c->again_basis);
+	}
+}
+
 int cost_build(const struct report *report, const struct cost_options *options, struct cost *out, char *error,
 	       size_t error_bytes)
 {
@@ -252,10 +283,11 @@ int cost_build(const struct report *report, const struct cost_options *options, 
 	};
 	if (!w.stamps || !w.points || !w.waited_for || !out->exchanges || !out->sessions || !out->lineages)
 		goto out;
-	if (read_all(&w) < 0 || stamps_overlap(report, out->exchanges, w.stamps) < 0 || fit_all(&w) < 0 ||
-	    stamps_gaps(report, out->exchanges) < 0)
+	if (read_all(&w) < 0 || stamps_overlap(report, out->exchanges, w.stamps) < 0 ||
+	    claims_check(report, out, w.stamps) < 0 || fit_all(&w) < 0 || stamps_gaps(report, out->exchanges) < 0)
 		goto out;
 	time_all(&w);
+	sum_tokens(out);
 	if (timeline_sum(report, out->exchanges, &out->all, out->sessions, out->lineages) < 0 ||
 	    retime_held(report, out->exchanges, w.waited_for, &out->all, &out->speedup) < 0)
 		goto out;

@@ -13,7 +13,7 @@
  *
  *     struct cost cost;
  *     if (cost_build(&report, NULL, &cost, error, sizeof(error)) < 0) ...
- *     cost_headline(&cost, &text);
+ *     cost_headline(&report, &cost, &text);
  *     cost_release(&cost);       // before the report
  */
 
@@ -108,6 +108,14 @@ struct cost_speedup {
 	uint64_t unknown; /* requests left as they were, since their split is not known: the factor is a lower bound */
 };
 
+/* Over the requests that a model answered. */
+struct cost_tokens {
+	int64_t prefilled;          /* n */
+	int64_t again;              /* of n */
+	enum tokens_basis basis;    /* of both; TOKENS_NONE: of no request */
+	uint64_t requests, unknown; /* of which they are known, and not */
+};
+
 struct cost {
 	struct cost_exchange *exchanges; /* as report.exchanges */
 	size_t nexchanges;
@@ -115,6 +123,7 @@ struct cost {
 	size_t nbackends;
 	struct cost_seconds all;                  /* summed over the traces */
 	struct cost_seconds *sessions, *lineages; /* beside report.lineages.sessions and .lineages */
+	struct cost_tokens tokens;
 	struct cost_speedup speedup;
 };
 
@@ -138,7 +147,10 @@ const char *cost_basis_name(enum cost_basis basis);
 /* "plausible", "hit_too_slow", "miss_too_fast"; NULL for CLAIM_UNCHECKED. */
 const char *cost_claim_name(enum cost_claim claim);
 
-/* One to three sentences about the time, without a final line end; nothing if nothing is known. Appends. */
-void cost_headline(const struct cost *c, struct buf *to);
+/*
+ * The report's headline, without a final line end: what was sent and prefilled, what the time went into, what a cache
+ * that holds would save. One to five sentences. Appends.
+ */
+void cost_headline(const struct report *r, const struct cost *c, struct buf *to);
 
 #endif

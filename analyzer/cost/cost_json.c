@@ -45,6 +45,18 @@ void cost_json_exchange(struct json_out *j, const struct cost_exchange *c)
 	json_out_end(j);
 }
 
+void cost_json_tokens(struct json_out *j, const struct cost_tokens *t)
+{
+	bool known = t->basis != TOKENS_NONE;
+	json_out_object(j, "prefilled");
+	json_out_int_or_null(j, "tokens", known ? t->prefilled : TOKENS_UNKNOWN);
+	json_out_int_or_null(j, "again", known ? t->again : TOKENS_UNKNOWN);
+	json_out_cstr(j, "basis", tokens_basis_name(t->basis));
+	json_out_uint(j, "requests", t->requests);
+	json_out_uint(j, "unknown_requests", t->unknown);
+	json_out_end(j);
+}
+
 void cost_json_speedup(struct json_out *j, const struct cost_speedup *s)
 {
 	json_out_object(j, "speedup");

@@ -11,7 +11,8 @@
 void cost_json_seconds(struct json_out *j, const struct cost_seconds *s);
 /* The object "cost" of an exchange. */
 void cost_json_exchange(struct json_out *j, const struct cost_exchange *c);
-/* "speedup" and "backends". */
+/* "prefilled", "speedup", "backends". */
+void cost_json_tokens(struct json_out *j, const struct cost_tokens *t);
 void cost_json_speedup(struct json_out *j, const struct cost_speedup *s);
 void cost_json_backends(struct json_out *j, const struct cost *c);
 

@@ -1,24 +1,57 @@
 /* SPDX-License-Identifier: MIT */
-/* What the time went into, in one to three sentences. */
+/* The report's headline. */
 #include "cost/cost.h"
 
 #include "report/units.h"
 
 #include <math.h>
 
-/* "57 of 66 minutes"; "9.98 s of 21.3 s" where the units differ. */
+/* Savings below this share of the session are none. */
+#define SAVED_MIN 0.005
+#define UNSPLIT_MAX 0.1 /* of the prefill */
+#define MINUTES_FROM_S 600
+
+/* "57 of 66 minutes", "35.8 s of 40.4 s". */
 static void part_of(struct buf *to, double part, double whole)
 {
 	char a[UNITS_CHARS], b[UNITS_CHARS];
-	if (whole >= 600)
+	if (whole >= MINUTES_FROM_S)
 		buf_printf(to, "%.0f of %.0f minutes", part / 60, whole / 60);
 	else
 		buf_printf(to, "%s of %s", units_seconds(part, a), units_seconds(whole, b));
 }
 
-static double prefill_of(const struct cost_seconds *s)
+static void tokens(const struct report *r, const struct cost *c, struct buf *to)
 {
-	return s->re_prefill + s->prefill_new + s->prefill_unsplit;
+	const struct cost_tokens *t = &c->tokens;
+	char again[UNITS_CHARS], fresh[UNITS_CHARS];
+
+	const char *about = t->basis == TOKENS_REPORTED ? "" : "about ";
+
+	report_headline_sizes(r, to);
+	buf_puts(to, t->unknown > 0 ? ". As far as the backend tells, " : ". ");
+	if (t->again == 0)
+		buf_printf(to, "%s%s were prefilled, all of them new.", about, units_count(t->prefilled, fresh));
+	else
+		buf_printf(to, "%s%s were prefilled again although the model had seen them; %s were new.", about,
+			   units_count(t->again, again), units_count(t->prefilled - t->again, fresh));
+	if (t->unknown > 0) {
+		buf_puts(to, " It does not tell for ");
+		units_plural(to, t->unknown, "request");
+		buf_putc(to, '.');
+	}
+}
+
+/* Tokens were prefilled again, and in what time is not known; or much of the prefill could not be split. */
+static bool untimed(const struct cost *c)
+{
+	const struct cost_seconds *s = &c->all;
+	if (s->prefill_unsplit > UNSPLIT_MAX * (s->re_prefill + s->prefill_new + s->prefill_unsplit))
+		return true;
+	for (size_t i = 0; i < c->nexchanges; i++)
+		if (c->exchanges[i].again > 0 && isnan(c->exchanges[i].re_prefill))
+			return true;
+	return false;
 }
 
 static void saving(const struct cost *c, struct buf *to)
@@ -27,39 +60,50 @@ static void saving(const struct cost *c, struct buf *to)
 	char time[UNITS_CHARS];
 
 	if (isnan(s->factor)) {
-		buf_puts(to, " What a prefix cache that holds would save is not known: the backend does not say how "
-			     "many tokens it took from its cache.");
+		buf_puts(to,
+			 " What a prefix cache that holds would save is not known: the backend does not say how many "
+			 "tokens it reused.");
 		return;
 	}
-	if (s->saved < 0.005 * s->seconds) {
-		buf_puts(to, " Next to nothing was prefilled again: the prefix cache held.");
-	} else {
-		buf_puts(to, " A prefix cache that holds saves ");
-		if (s->seconds >= 600 && s->saved >= 60)
-			buf_printf(to, "%.0f minutes", s->saved / 60);
-		else
-			buf_puts(to, units_seconds(s->saved, time));
-		buf_printf(to, " (%s%.1fx, %s).", s->unknown ? "at least " : "", s->factor,
-			   s->basis == COST_MODELLED ? "estimated" : "estimated from measured times");
+	if (s->saved < SAVED_MIN * s->seconds && untimed(c)) {
+		buf_puts(to, " What a prefix cache that holds would save is not known.");
+		return;
 	}
-	if (s->unknown) {
-		buf_puts(to, " Of ");
-		units_plural(to, s->unknown, "request");
-		buf_puts(to, " it is not known.");
+	if (s->saved < SAVED_MIN * s->seconds) {
+		buf_puts(to, s->unknown ? " As far as is known, the prefix cache held." : " The prefix cache held.");
+		return;
 	}
+	buf_printf(to, " A prefix cache that holds saves %s", s->unknown ? "at least " : "");
+	if (s->seconds >= MINUTES_FROM_S && s->saved >= 60)
+		buf_printf(to, "%.0f minutes", s->saved / 60);
+	else
+		buf_puts(to, units_seconds(s->saved, time));
+	buf_printf(to, " (%.1fx, estimated).", s->factor);
 }
 
-void cost_headline(const struct cost *c, struct buf *to)
+void cost_headline(const struct report *r, const struct cost *c, struct buf *to)
 {
 	const struct cost_seconds *s = &c->all;
-	if (isnan(s->wall))
-		return;
-	double active = s->wall - s->idle, prefill = prefill_of(s);
-	if (!(prefill > 0)) {
-		buf_puts(to, "How much of the time was prefill is not known: no answer was a stream.");
+	double prefill = s->re_prefill + s->prefill_new + s->prefill_unsplit;
+
+	if (c->tokens.basis == TOKENS_NONE && !(prefill > 0)) {
+		report_headline(r, to);
 		return;
 	}
-	part_of(to, prefill, active);
-	buf_puts(to, " were prefill.");
-	saving(c, to);
+	if (c->tokens.basis == TOKENS_NONE) {
+		report_headline_sizes(r, to);
+		buf_putc(to, '.');
+	} else {
+		tokens(r, c, to);
+	}
+	buf_putc(to, ' ');
+	if (prefill > 0) {
+		part_of(to, prefill, s->wall - s->idle);
+		buf_puts(to, " were prefill.");
+	} else {
+		buf_puts(to, "How long the prefill took is not known.");
+	}
+	if (prefill > 0)
+		saving(c, to);
+	report_headline_failed(r, to);
 }

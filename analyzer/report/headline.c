@@ -6,7 +6,7 @@
 
 #include <math.h>
 
-static void sizes(const struct report *r, struct buf *to)
+void report_headline_sizes(const struct report *r, struct buf *to)
 {
 	const struct report_tokens *t = &r->all.tokens;
 	uint64_t prompts = r->all.requests - r->count_requests;
@@ -14,7 +14,7 @@ static void sizes(const struct report *r, struct buf *to)
 
 	units_plural(to, prompts, "request");
 	if (t->basis == TOKENS_NONE) {
-		buf_puts(to, " sent prompts of unknown size.");
+		buf_puts(to, " sent prompts of unknown size");
 		return;
 	}
 	buf_printf(to, " sent %s prompt tokens (%s)", units_count(t->sent, n), tokens_basis_name(t->basis));
@@ -23,10 +23,18 @@ static void sizes(const struct report *r, struct buf *to)
 		units_plural(to, t->unknown, "prompt");
 		buf_puts(to, " of unknown size");
 	}
-	if (t->split_basis == TOKENS_NONE)
+}
+
+static void sizes(const struct report *r, struct buf *to)
+{
+	const struct report_tokens *t = &r->all.tokens;
+	char n[UNITS_CHARS];
+
+	report_headline_sizes(r, to);
+	if (t->basis == TOKENS_NONE || t->split_basis == TOKENS_NONE)
 		buf_putc(to, '.');
 	else if (t->repeated == 0)
-		buf_printf(to, "; none of them had been sent before in the same conversation.");
+		buf_puts(to, "; none of them had been sent before in the same conversation.");
 	else
 		buf_printf(to, "; %s of them had been sent before in the same conversation.",
 			   units_count(t->repeated, n));
@@ -48,6 +56,15 @@ static void times(const struct report *r, struct buf *to)
 		   units_seconds(s->ttft, part));
 }
 
+void report_headline_failed(const struct report *r, struct buf *to)
+{
+	if (r->all.failed == 0)
+		return;
+	buf_putc(to, ' ');
+	units_plural(to, r->all.failed, "request");
+	buf_puts(to, " failed.");
+}
+
 void report_headline(const struct report *r, struct buf *to)
 {
 	if (r->all.requests == r->count_requests) {
@@ -59,9 +76,5 @@ void report_headline(const struct report *r, struct buf *to)
 	}
 	sizes(r, to);
 	times(r, to);
-	if (r->all.failed > 0) {
-		buf_putc(to, ' ');
-		units_plural(to, r->all.failed, "request");
-		buf_puts(to, " failed.");
-	}
+	report_headline_failed(r, to);
 }

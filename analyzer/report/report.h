@@ -136,5 +136,8 @@ bool report_failed(const struct report_exchange *e);
 
 /* One to three sentences without a final line end. Appends. */
 void report_headline(const struct report *r, struct buf *to);
+/* Its beginning, "12 requests sent 310k prompt tokens (reported)", and its end, " 2 requests failed." or nothing. */
+void report_headline_sizes(const struct report *r, struct buf *to);
+void report_headline_failed(const struct report *r, struct buf *to);
 
 #endif

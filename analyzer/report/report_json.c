@@ -266,6 +266,7 @@ void report_json(const struct report *r, const struct cost *cost, struct buf *to
 	traces(j, r);
 	tokens(j, &r->all.tokens);
 	seconds(j, &r->all.seconds, &cost->all);
+	cost_json_tokens(j, &cost->tokens);
 	cost_json_speedup(j, &cost->speedup);
 	cost_json_backends(j, cost);
 	bool known = r->all.tokens.split_basis != TOKENS_NONE;

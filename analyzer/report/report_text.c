@@ -3,6 +3,7 @@
 
 #include "api/api.h"
 #include "base/clock.h"
+#include "cost/cost_text.h"
 #include "report/report_blind.h"
 #include "report/units.h"
 
@@ -16,6 +17,7 @@
 
 struct page {
 	const struct report *r;
+	const struct cost *cost;
 	const struct report_text_style *style;
 	struct buf *to;
 	int columns;
@@ -52,7 +54,7 @@ static void headline(struct page *p)
 {
 	struct buf text;
 	buf_init(&text, 4096);
-	report_headline(p->r, &text);
+	cost_headline(p->r, p->cost, &text);
 	buf_puts(p->to, p->style->bold);
 	wrapped(p, buf_str(&text));
 	buf_puts(p->to, p->style->reset);
@@ -271,12 +273,13 @@ static void next(struct page *p)
 	buf_printf(p->to, " %llu\n", (unsigned long long)slowest->x->id);
 }
 
-void report_text(const struct report *r, const struct report_text_style *style, struct buf *to)
+void report_text(const struct report *r, const struct cost *cost, const struct report_text_style *style, struct buf *to)
 {
-	struct page p = {.r = r, .style = style, .to = to};
+	struct page p = {.r = r, .cost = cost, .style = style, .to = to};
 	p.columns = style->columns > COLUMNS_MIN ? style->columns : COLUMNS_MIN;
 	headline(&p);
 	if (r->nexchanges > 0) {
+		cost_text(r, cost, style, to);
 		sessions(&p);
 		requests(&p);
 		systems(&p);

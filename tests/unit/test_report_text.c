@@ -166,9 +166,18 @@ static struct hand_trace *session(void)
 	return h;
 }
 
-static const char golden[] = "5 requests sent 67.8k prompt tokens (mixed); 36.8k of them had been sent before\n"
-			     "in the same conversation. Of 12.3 s in requests, 7.20 s were waiting for the\n"
-			     "first token. 1 request failed.\n"
+static const char golden[] = "5 requests sent 67.8k prompt tokens (mixed). As far as the backend tells, 2.80k\n"
+			     "were prefilled, all of them new. It does not tell for 3 requests. 6.70 s of 14.0\n"
+			     "s were prefill. What a prefix cache that holds would save is not known. 1\n"
+			     "request failed.\n"
+			     "\n"
+			     "Where the time went (2.00 s waiting for a person not counted)\n"
+			     "                                                                     tokens\n"
+			     "  new prefill      33.6%  ##########....................   4.70 s\n"
+			     "  other prefill    14.3%  ####..........................   2.00 s\n"
+			     "  decode           21.4%  ######........................   3.00 s\n"
+			     "  tools, client    14.3%  ####..........................   2.00 s\n"
+			     "  unknown          16.5%  #####.........................   2.30 s\n"
 			     "\n"
 			     "Session 0f9b7c1e-1111-2222  5 requests in 16.0 s, 1 failed\n"
 			     "               requests   prompt  repeated     TTFT   decode  model\n"
@@ -212,12 +221,16 @@ static void whole_report(void **state)
 	(void)state;
 	struct hand_trace *h = session();
 	struct report r;
+	struct cost cost;
 	struct buf text;
+	char error[256];
 	buf_init(&text, 1 << 20);
 	build(h, &r);
-	report_text(&r, &plain, &text);
+	assert_int_equal(cost_build(&r, NULL, &cost, error, sizeof(error)), 0);
+	report_text(&r, &cost, &plain, &text);
 	assert_string_equal(text.p, golden);
 	buf_release(&text);
+	cost_release(&cost);
 	report_release(&r);
 	hand_free(h);
 }
