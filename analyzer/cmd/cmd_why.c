@@ -2,6 +2,7 @@
 #include "cli/command.h"
 #include "cli/msg.h"
 #include "cmd/input.h"
+#include "cost/cost.h"
 #include "why/why_text.h"
 
 enum { OPT_ENGINE, OPT_ALL, OPT_CHECK };
@@ -49,6 +50,22 @@ static int judge(struct report *report, const struct backend *backend, bool reco
 	}
 	v->unexpected += w->unexpected;
 	return 0;
+}
+
+/* What each miss cost, by the time that the session took. */
+static int price(const struct report *report, struct verdicts *v)
+{
+	const struct cost_options how = {.engine = v->list[0].recognised ? v->list[0].backend.engine : ENGINE_UNKNOWN};
+	struct cost cost;
+	char error[512];
+	int result = cost_build(report, &how, &cost, error, sizeof(error));
+
+	if (result < 0)
+		msg_error("why: %s", error);
+	for (size_t i = 0; result == 0 && i < v->n; i++)
+		cost_of_misses(&cost, &v->list[i]);
+	cost_release(&cost);
+	return result;
 }
 
 static int judge_all(const struct command_line *cl, struct report *report, struct verdicts *v)
@@ -101,7 +118,7 @@ static int print_why(const struct command_line *cl, struct input *in)
 		msg_error("why: %s", error);
 		goto out;
 	}
-	if (judge_all(cl, &report, &v) < 0)
+	if (judge_all(cl, &report, &v) < 0 || price(&report, &v) < 0)
 		goto out;
 	if (cl->json)
 		why_json(&report, v.list, v.n, &text);
