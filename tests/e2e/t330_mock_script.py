@@ -73,8 +73,9 @@ def bad_script(text, why):
 
 bad_script(b'{"rules":[{"answer":[]},{"answer":[{"say":"x"}]}]}', 'rule 1: there is no action "say"')
 bad_script(b'{"turns":[\n[{"text":"x"}],\nx]}', "line 3: not JSON")
-for options, why in ((("--script", "/nonexistent/x.json"), "kvscope: /nonexistent/x.json: No such file or directory\n"),
-                     (("--log", "/nonexistent/x.log"), "kvscope: /nonexistent/x.log: No such file or directory\n"),
+missing = t.scratch / "missing"
+for options, why in ((("--script", f"{missing}/x.json"), f"kvscope: {missing}/x.json: No such file or directory\n"),
+                     (("--log", f"{missing}/x.log"), f"kvscope: {missing}/x.log: No such file or directory\n"),
                      (("--port", "70000"), 'kvscope: mock: --port: "70000" is not a whole number from 0 to 65535\n'),
                      (("--block", "0"), 'kvscope: mock: --block: "0" is not a whole number from 1 to 4096\n'),
                      (("stray",), 'kvscope: mock: takes no argument, but got "stray"\n')):
