@@ -27,6 +27,7 @@ static void forget(struct lineage *e)
 	e->session = e->agent = e->model = e->path = NULL;
 	prompt_release(&e->prompt);
 	buf_release(&e->body);
+	digest_marks_release(&e->marks);
 	e->used = 0;
 }
 
@@ -48,13 +49,14 @@ static bool may_continue(const struct lineage *e, const struct exchange *x)
 	       (x->session || e->pid == x->pid);
 }
 
-static size_t common_prefix(struct str a, struct str b)
+static size_t common_prefix(struct str a, struct str b, size_t limit)
 {
+	enum { STEP = 4096 };
 	size_t n = a.n < b.n ? a.n : b.n, i = 0;
-	if (n > LOOK_BYTES)
-		n = LOOK_BYTES;
-	while (n - i >= 256 && memcmp(a.p + i, b.p + i, 256) == 0)
-		i += 256;
+	if (n > limit)
+		n = limit;
+	while (n - i >= STEP && memcmp(a.p + i, b.p + i, STEP) == 0)
+		i += STEP;
 	while (i < n && a.p[i] == b.p[i])
 		i++;
 	return i;
@@ -68,13 +70,19 @@ const struct lineage *lineages_find(const struct lineages *l, const struct excha
 		const struct lineage *e = &l->entries[i];
 		if (!may_continue(e, x))
 			continue;
-		size_t n = common_prefix(buf_str(&e->body), buf_str(&x->request.body));
+		size_t n = common_prefix(buf_str(&e->body), buf_str(&x->request.body), LOOK_BYTES);
 		if (!best || n > best_n || (n == best_n && e->used > best->used)) {
 			best = e;
 			best_n = n;
 		}
 	}
 	return best;
+}
+
+struct digest lineage_digest(const struct lineage *last, struct str body, struct digest_marks *marks)
+{
+	size_t same = last && last->marks.n ? common_prefix(buf_str(&last->body), body, SIZE_MAX) : 0;
+	return digest_marked(last ? &last->marks : NULL, same, body, marks);
 }
 
 static struct lineage *oldest(struct lineages *l)
@@ -130,25 +138,42 @@ static int copy_key(struct lineage *e, const struct exchange *x)
 	return 0;
 }
 
-void lineages_keep(struct lineages *l, const struct exchange *x)
+static int copy_prompt(struct prompt *to, const struct prompt *from)
 {
-	struct lineage *e = place_for(l, x);
-	struct prompt *to = &e->prompt;
-	struct prompt_part *parts = array_grow(to->parts, &to->capacity, x->prompt.nparts, sizeof(*parts));
-
+	struct prompt_part *parts = array_grow(to->parts, &to->capacity, from->nparts, sizeof(*parts));
 	if (parts)
 		to->parts = parts;
+	struct prompt_message *list = array_grow(to->list, &to->list_capacity, from->nlist, sizeof(*list));
+	if (list)
+		to->list = list;
+	if (!parts || !list)
+		return -1;
+	if (from->nparts)
+		memcpy(parts, from->parts, from->nparts * sizeof(*parts));
+	if (from->nlist)
+		memcpy(list, from->list, from->nlist * sizeof(*list));
+	size_t capacity = to->capacity, list_capacity = to->list_capacity;
+	*to = *from;
+	to->parts = parts;
+	to->capacity = capacity;
+	to->list = list;
+	to->list_capacity = list_capacity;
+	return 0;
+}
+
+void lineages_keep(struct lineages *l, const struct exchange *x, struct digest_marks *marks)
+{
+	struct lineage *e = place_for(l, x);
+
 	buf_reset(&e->body);
-	if (!parts || copy_key(e, x) < 0 || buf_append_str(&e->body, buf_str(&x->request.body)) < 0) {
+	if (copy_prompt(&e->prompt, &x->prompt) < 0 || copy_key(e, x) < 0 ||
+	    buf_append_str(&e->body, buf_str(&x->request.body)) < 0) {
 		forget(e);
 		return;
 	}
-	if (x->prompt.nparts)
-		memcpy(parts, x->prompt.parts, x->prompt.nparts * sizeof(*parts));
-	size_t capacity = to->capacity;
-	*to = x->prompt;
-	to->parts = parts;
-	to->capacity = capacity;
+	digest_marks_release(&e->marks);
+	e->marks = *marks;
+	*marks = DIGEST_MARKS_NONE;
 	e->used = ++l->clock;
 	limit_bytes(l, e);
 }

@@ -132,7 +132,7 @@ static void missing_bytes(struct talk_body *b, uint64_t n, bool inside)
 		*b->bytes += n;
 }
 
-static void end_body(struct talk_body *b, struct digest *sha256)
+static void end_body(struct talk_body *b)
 {
 	const char *error = b->content && !b->broken ? content_finish(b->content) : NULL;
 	if (error) {
@@ -141,8 +141,6 @@ static void end_body(struct talk_body *b, struct digest *sha256)
 	}
 	content_free(b->content);
 	b->content = NULL;
-	if (*b->exact)
-		*sha256 = digest_of(buf_str(b->to));
 }
 
 /* ---- the request */
@@ -247,15 +245,22 @@ static char *session_of_user(struct str user_id)
 	return NULL;
 }
 
-static void read_prompt(struct talk *t, struct lineages *lineages)
+/* What was the same in the last request of the conversation is compared, not hashed or read again. */
+static void read_body(struct talk *t, struct lineages *lineages)
 {
 	struct exchange *x = &t->x;
 	struct prompt_request said;
+	struct digest_marks marks = DIGEST_MARKS_NONE;
 	const char *error = NULL;
 	size_t offset = 0;
-	if (!api_has_dialect(x->api))
+	const struct lineage *last = api_has_dialect(x->api) ? lineages_find(lineages, x) : NULL;
+
+	if (x->request.body_exact)
+		x->request.body_sha256 = lineage_digest(last, buf_str(&x->request.body), &marks);
+	if (!api_has_dialect(x->api)) {
+		digest_marks_release(&marks);
 		return;
-	const struct lineage *last = lineages_find(lineages, x);
+	}
 	int r = prompt_parse(x->api, buf_str(&x->request.body), last ? &last->prompt : NULL,
 			     last ? buf_str(&last->body) : STR_NONE, &x->prompt, &said, &error, &offset);
 	if (r < 0)
@@ -265,7 +270,8 @@ static void read_prompt(struct talk *t, struct lineages *lineages)
 	x->max_tokens = said.max_tokens;
 	x->wants_stream = said.stream;
 	if (r == 0)
-		lineages_keep(lineages, x);
+		lineages_keep(lineages, x, &marks);
+	digest_marks_release(&marks);
 	if (!x->session)
 		x->session = session_of_user(said.user_id);
 }
@@ -280,8 +286,8 @@ void talk_request_end(struct talk *t, uint64_t wire_bytes, const char *cut, stru
 		t->x.request.body_exact = false;
 		set_error(&t->x.request.error, "%s", cut);
 	}
-	end_body(&t->request_body, &t->x.request.body_sha256);
-	read_prompt(t, lineages);
+	end_body(&t->request_body);
+	read_body(t, lineages);
 }
 
 /* ---- the response */
@@ -375,7 +381,9 @@ void talk_response_end(struct talk *t, const char *cut)
 		r->body_exact = false;
 		set_error(&r->error, "%s", cut);
 	}
-	end_body(&t->response_body, &r->body_sha256);
+	end_body(&t->response_body);
+	if (r->body_exact)
+		r->body_sha256 = digest_of(buf_str(&r->body));
 	if (t->sse.incomplete && r->body_exact)
 		set_error(&r->error, "%llu events of the stream are longer than %zu MiB and were not read",
 			  (unsigned long long)t->sse.incomplete, PIPELINE_EVENT_MAX >> 20);

@@ -16,11 +16,32 @@
 /* A body of 64 MiB made of nothing but empty messages must not become gigabytes of parts. */
 #define PROMPT_PARTS_MAX 262144
 
+/* How far around the expected place something is looked for in the previous request: a few blocks came or went. */
+#define PROMPT_LOOK_BACK 4
+#define PROMPT_LOOK_AHEAD 8
+
+/* The i-th place to look at: the expected one, then behind it, then before it. May lie outside of the list. */
+static inline size_t prompt_look(size_t expected, size_t i)
+{
+	return i <= PROMPT_LOOK_AHEAD ? expected + i : expected - (i - PROMPT_LOOK_AHEAD);
+}
+
+/* Parts that were taken over from the previous prompt, hashes and all. */
+struct prompt_run {
+	size_t first, previous_first; /* part, here and there */
+	size_t nparts;
+};
+
 struct prompt_build {
 	struct json_scan scan;
 	struct prompt *out;
 	struct prompt_request *request;
 	bool openai;
+	const struct prompt *previous; /* NULL: none */
+	struct str previous_body;
+	size_t previous_message; /* where in its list the next message is expected */
+	struct prompt_run *runs; /* ascending */
+	size_t nruns, runs_capacity;
 	/* Read to the end of the list: a fingerprint of half of it would be one of something that nobody sent. */
 	bool system_whole;
 	bool tools_whole;
@@ -35,6 +56,13 @@ int build_part(struct prompt_build *b, enum block_type block, uint32_t message, 
 int build_content(struct prompt_build *b, uint32_t message, uint32_t *index);
 /* The block at the cursor: its type and, if it is text, the text without its quotes. */
 int build_block(struct json_scan *s, enum block_type *block, struct str *text);
+/*
+ * If the bytes at the cursor are those of the message that is expected here by the previous prompt, or of one near it:
+ * takes its parts over and passes it. 1, 0 if they are not, or -1.
+ */
+int build_known_message(struct prompt_build *b);
+/* The message from offset to the cursor, with the parts from first_part on, is complete. 0 or -1. */
+int build_keep_message(struct prompt_build *b, size_t offset, size_t first_part, bool head);
 /*
  * Gives the parts from `first` on their kind and role, which in JSON may be known only after the content. Only system
  * text can be a billing header.

@@ -92,10 +92,14 @@ static int read_message(struct prompt_build *b)
 	enum part_kind kind = PART_MESSAGE;
 	enum part_role role = ROLE_OTHER;
 	size_t first = p->nparts;
-	bool object = json_peek(&b->scan) == JSON_OBJECT;
+	bool object = json_peek(&b->scan) == JSON_OBJECT, head = !b->system_whole;
 	size_t offset = b->scan.at;
 	uint32_t index = 0;
-	int r = object ? read_members(b, p->messages, &role) : read_whole(b, BLOCK_OTHER, p->messages, &index);
+	int r = object ? build_known_message(b) : 0;
+
+	if (r != 0)
+		return r < 0 ? -1 : 0;
+	r = object ? read_members(b, p->messages, &role) : read_whole(b, BLOCK_OTHER, p->messages, &index);
 
 	if (b->openai && role == ROLE_TOOL) {
 		/* The result of a call: with its call's id it is one thing, as a tool_result block is elsewhere. */
@@ -112,7 +116,7 @@ static int read_message(struct prompt_build *b)
 	build_finish_message(b, first, kind, role);
 	if (r == 0)
 		p->messages++;
-	return r;
+	return r == 0 && object ? build_keep_message(b, offset, first, head) : r;
 }
 
 static int read_messages(struct prompt_build *b)

@@ -6,10 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* How far around the expected place a part is looked for in the previous request: a few blocks came or went. */
-#define LOOK_BACK 4
-#define LOOK_AHEAD 8
-
 static const char *const kind_names[] = {
 	[PART_TOOL] = "tool",
 	[PART_SYSTEM] = "system",
@@ -76,6 +72,7 @@ void prompt_init(struct prompt *p)
 void prompt_release(struct prompt *p)
 {
 	free(p->parts);
+	free(p->list);
 	prompt_init(p);
 }
 
@@ -109,9 +106,8 @@ static const struct prompt_part *previous_find(struct previous *v, const struct 
 	if (!v->prompt)
 		return NULL;
 	size_t expected = v->next[part->kind];
-	for (size_t i = 0; i <= LOOK_AHEAD + LOOK_BACK; i++) {
-		/* At the place itself, then behind it, then before it. */
-		size_t at = i <= LOOK_AHEAD ? expected + i : expected - (i - LOOK_AHEAD);
+	for (size_t i = 0; i <= PROMPT_LOOK_AHEAD + PROMPT_LOOK_BACK; i++) {
+		size_t at = prompt_look(expected, i);
 		if (same_part(v, at, part, body)) {
 			v->next[part->kind] = at + 1;
 			return &v->prompt->parts[at];
@@ -121,12 +117,29 @@ static const struct prompt_part *previous_find(struct previous *v, const struct 
 	return NULL;
 }
 
-/* Returns how many parts were hashed; fewer than all after a bad escape. */
-static size_t hash_parts(struct prompt *p, struct str body, struct previous *v)
+/* Goes on behind parts that were taken over whole. */
+static void previous_pass(struct previous *v, const struct prompt_part *last, size_t next)
 {
+	v->next[last->kind] = next;
+}
+
+/* Returns how many parts have their hashes; fewer than all after a bad escape. */
+static size_t hash_parts(struct prompt_build *b, struct previous *v)
+{
+	struct prompt *p = b->out;
+	struct str body = b->scan.text;
+	const struct prompt_run *run = b->runs, *end = run ? run + b->nruns : NULL;
 	size_t i;
+
 	for (i = 0; i < p->nparts; i++) {
 		struct prompt_part *part = &p->parts[i];
+		while (run < end && i >= run->first + run->nparts)
+			run++;
+		if (run < end && i >= run->first) {
+			previous_pass(v, part, run->previous_first + (i - run->first) + 1);
+			p->kind_bytes[part->kind] += part->normalised_bytes;
+			continue;
+		}
 		const struct prompt_part *old = previous_find(v, part, body);
 		if (old) {
 			part->raw = old->raw;
@@ -165,10 +178,15 @@ static bool fingerprint(const struct prompt *p, enum part_kind kind, struct dige
 int prompt_parse(enum kvs_llm_api api, struct str body, const struct prompt *previous, struct str previous_body,
 		 struct prompt *out, struct prompt_request *request, const char **error, size_t *error_offset)
 {
-	struct prompt_build b = {.out = out, .request = request, .openai = api == KVS_API_OPENAI_CHAT};
+	struct prompt_build b = {.out = out,
+				 .request = request,
+				 .openai = api == KVS_API_OPENAI_CHAT,
+				 .previous = previous,
+				 .previous_body = previous_body};
 	struct previous walk;
 
-	*out = (struct prompt){.parts = out->parts, .capacity = out->capacity};
+	*out = (struct prompt){
+		.parts = out->parts, .capacity = out->capacity, .list = out->list, .list_capacity = out->list_capacity};
 	*request = (struct prompt_request){.max_tokens = -1};
 	json_scan_init(&b.scan, body);
 	if (api != KVS_API_ANTHROPIC_MESSAGES && api != KVS_API_ANTHROPIC_COUNT_TOKENS && api != KVS_API_OPENAI_CHAT)
@@ -177,10 +195,12 @@ int prompt_parse(enum kvs_llm_api api, struct str body, const struct prompt *pre
 		prompt_read(&b);
 
 	previous_init(&walk, previous, previous_body);
-	size_t hashed = hash_parts(out, body, &walk);
+	size_t hashed = hash_parts(&b, &walk);
+	free(b.runs);
 	if (hashed < out->nparts) {
 		json_fail(&b.scan, "a bad escape", out->parts[hashed].offset);
 		out->nparts = hashed;
+		out->nlist = 0;
 		b.system_whole = b.tools_whole = false;
 	}
 	if (b.system_whole)

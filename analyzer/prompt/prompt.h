@@ -57,10 +57,22 @@ struct prompt_part {
 	struct digest normalised;
 };
 
+/* An element of messages[], and the parts in it. Kept for the next request's sake, which most likely repeats it. */
+struct prompt_message {
+	size_t offset; /* byte range in the body */
+	size_t bytes;
+	size_t first_part;
+	size_t nparts;
+	bool head, head_after; /* OpenAI's API: only system messages were before it, and with it */
+};
+
 struct prompt {
 	struct prompt_part *parts; /* in wire order, ranges ascending and disjoint */
 	size_t nparts;
 	size_t capacity;
+	struct prompt_message *list; /* in wire order; those that are objects and were read to their end */
+	size_t nlist;
+	size_t list_capacity;
 	uint32_t messages;
 	uint32_t tools;
 	uint64_t kind_bytes[PART_KINDS]; /* normalised */
@@ -86,8 +98,9 @@ void prompt_release(struct prompt *p);
 /*
  * Finds the prompt in a request body of the given API. Linear in the body; no recursion; nothing is copied.
  *
- * previous, previous_body: an earlier prompt of the same conversation and its body, or NULL: a part whose bytes equal
- * the part at the same place there takes over its hashes instead of being hashed again.
+ * previous, previous_body: an earlier prompt of the same conversation and its body, or NULL. What is the same there is
+ * compared and not read or hashed again: a message whose bytes are those of the message at the same place takes over
+ * its parts, a part elsewhere takes over the hashes of the part at the same place.
  *
  * Returns 0, or -1 with *error pointing to static words when the body is not a JSON object of this API ("not JSON",
  * "truncated", "nested too deep", …) and *error_offset to the byte where that was seen; out then holds the parts found

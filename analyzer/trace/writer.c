@@ -15,6 +15,8 @@
 
 /* A part that the table has no memory for is written again when it comes again. */
 #define HASH_NONFATAL_OOM 1
+/* A key begins with a digest: any four bytes of that are a hash. */
+#define HASH_FUNCTION(key, bytes, hash) memcpy(&(hash), (key), sizeof(hash))
 #include <uthash.h>
 
 /* What makes two parts the same one. */

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-#include "base/digest.h"
+#include "base/digest_marks.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -97,13 +99,57 @@ static void test_hex(void **state)
 		assert_int_equal(back.b[i], 0x55);
 }
 
+/* However much of the beginning is the same, the digest is that of the whole. */
+static void test_marks(void **state)
+{
+	enum { N = 5 * DIGEST_MARK_BYTES + 777 };
+	static const size_t sizes[] = {
+		0, 1, DIGEST_MARK_BYTES - 1, DIGEST_MARK_BYTES, DIGEST_MARK_BYTES + 1, 3 * DIGEST_MARK_BYTES, N};
+	const size_t nsizes = sizeof(sizes) / sizeof(*sizes);
+	char *one = malloc(N), *two = malloc(N);
+	struct digest_marks old = DIGEST_MARKS_NONE, new = DIGEST_MARKS_NONE;
+	(void)state;
+
+	for (size_t i = 0; i < N; i++)
+		one[i] = (char)(i * 31 + (i >> 9));
+	for (size_t a = 0; a < nsizes; a++) {
+		struct digest d = digest_marked(NULL, 99, (struct str){one, sizes[a]}, &old);
+		struct digest plain = digest_of((struct str){one, sizes[a]});
+		assert_memory_equal(&d, &plain, sizeof(d));
+		for (size_t b = 0; b < nsizes; b++) {
+			for (size_t s = 0; s < nsizes; s++) {
+				size_t same = sizes[s] < sizes[a] ? sizes[s] : sizes[a];
+				memset(two, 'x', N);
+				memcpy(two, one, same);
+				d = digest_marked(&old, same, (struct str){two, sizes[b]}, &new);
+				plain = digest_of((struct str){two, sizes[b]});
+				assert_memory_equal(&d, &plain, sizeof(d));
+				/* And the new marks serve the next one. */
+				assert_int_equal(new.n, sizes[b] / DIGEST_MARK_BYTES);
+				d = digest_marked(&new, sizes[b], (struct str){two, N}, &old);
+				plain = digest_of((struct str){two, N});
+				assert_memory_equal(&d, &plain, sizeof(d));
+				digest_marked(NULL, 0, (struct str){one, sizes[a]}, &old);
+			}
+		}
+	}
+	/* What is said to be the same is not hashed again. */
+	digest_marked(NULL, 0, (struct str){one, N}, &old);
+	memset(two, 'x', N);
+	struct digest d = digest_marked(&old, N, (struct str){two, DIGEST_MARK_BYTES}, &new);
+	struct digest plain = digest_of((struct str){one, DIGEST_MARK_BYTES});
+	assert_memory_equal(&d, &plain, sizeof(d));
+	digest_marks_release(&old);
+	digest_marks_release(&new);
+	free(one);
+	free(two);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_known),
-		cmocka_unit_test(test_stream),
-		cmocka_unit_test(test_keyed),
-		cmocka_unit_test(test_hex),
+		cmocka_unit_test(test_known), cmocka_unit_test(test_stream), cmocka_unit_test(test_keyed),
+		cmocka_unit_test(test_hex),   cmocka_unit_test(test_marks),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }

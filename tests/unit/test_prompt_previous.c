@@ -32,6 +32,14 @@ static void check_same_with_previous(enum kvs_llm_api api, const char *before, c
 	parse(&alone, api, str_from(now));
 	parse_after(&after, api, str_from(now), &previous, str_from(before));
 	assert_int_equal(alone.result, after.result);
+	assert_true(alone.error == after.error && alone.error_offset == after.error_offset);
+	assert_int_equal(alone.prompt.messages, after.prompt.messages);
+	assert_int_equal(alone.prompt.nlist, after.prompt.nlist);
+	for (size_t i = 0; i < alone.prompt.nlist; i++) {
+		const struct prompt_message *x = &alone.prompt.list[i], *y = &after.prompt.list[i];
+		assert_true(x->offset == y->offset && x->bytes == y->bytes && x->first_part == y->first_part &&
+			    x->nparts == y->nparts && x->head == y->head && x->head_after == y->head_after);
+	}
 	assert_int_equal(alone.prompt.nparts, after.prompt.nparts);
 	if (alone.prompt.nparts)
 		assert_memory_equal(alone.prompt.parts, after.prompt.parts,
@@ -149,9 +157,48 @@ static void test_previous_other_role(void **state)
 	prompt_release(&b.prompt);
 }
 
+/* A message whose bytes are known is passed whole: what it begins with decides nothing. */
+static void test_previous_messages(void **state)
+{
+#define FIRST "{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"a\"},{\"type\":\"text\",\"text\":\"b\"}]}"
+	static const char *const bodies[] = {
+		"{\"messages\":[" FIRST "]}",
+		"{\"messages\":[" FIRST "," FIRST "]}",
+		/* Nothing but a prefix of the same bytes. */
+		"{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"a\"},"
+		"{\"type\":\"text\",\"text\":\"b\"}],\"content\":\"twice\"}]}",
+		/* Not followed by what must follow. */
+		"{\"messages\":[" FIRST "x]}",
+		"{\"messages\":[" FIRST,
+		/* Messages that are none, or hold nothing. */
+		"{\"messages\":[1,12,null,{\"role\":\"user\"},{\"content\":[]},{}," FIRST "]}",
+		"{\"messages\":[12,1,{},{\"role\":\"user\"},{\"content\":[]},{}," FIRST "]}",
+		/* Elsewhere in the body, and with other lists between. */
+		"{\"tools\":[{\"name\":\"t\"}],\"system\":\"s\",\"messages\": [ " FIRST " , " FIRST
+		" ] ,\"model\":\"m\"}",
+		/* An escape that cannot be. */
+		"{\"messages\":[" FIRST ",{\"role\":\"user\",\"content\":\"\\q\"}," FIRST "]}",
+		/* OpenAI's API: the same system message at the head and behind it. */
+		"{\"messages\":[{\"role\":\"system\",\"content\":\"s\"}," FIRST "]}",
+		"{\"messages\":[" FIRST ",{\"role\":\"system\",\"content\":\"s\"}]}",
+		"{\"messages\":[{\"role\":\"tool\",\"content\":\"s\"}," FIRST
+		",{\"role\":\"tool\",\"content\":\"s\"}]}",
+	};
+	const size_t n = sizeof(bodies) / sizeof(*bodies);
+	(void)state;
+	for (size_t i = 0; i < n; i++) {
+		for (size_t k = 0; k < n; k++) {
+			check_same_with_previous(A, bodies[i], bodies[k]);
+			check_same_with_previous(O, bodies[i], bodies[k]);
+		}
+	}
+#undef FIRST
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_previous_messages),
 		cmocka_unit_test(test_previous),
 		cmocka_unit_test(test_previous_shifted),
 		cmocka_unit_test(test_previous_other_role),
