@@ -139,3 +139,27 @@ void blind_end(enum kvs_blind what)
 	follow_blind(what);
 	errno = error;
 }
+
+void stream_end(int fd)
+{
+	int error = errno;
+	uint32_t slot = fd_slot(fd);
+	if (slot != 0)
+		follow_stream(fd, slot);
+	errno = error;
+}
+
+uint64_t confine_begin(void)
+{
+	int error = errno;
+	uint64_t begin_ns = follow_confining();
+	errno = error;
+	return begin_ns;
+}
+
+void confine_end(uint64_t begin_ns)
+{
+	int error = errno;
+	follow_confined(begin_ns);
+	errno = error;
+}

@@ -57,6 +57,28 @@ static void classify_target(const uint8_t *p, size_t n, struct verdict *v)
 	}
 }
 
+/* Letters of either case; the text is in lower case. */
+static bool same_letters(const uint8_t *p, const char *text, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		uint8_t c = p[i] >= 'A' && p[i] <= 'Z' ? (uint8_t)(p[i] | 0x20) : p[i];
+		if (c != (uint8_t)text[i])
+			return false;
+	}
+	return true;
+}
+
+/* A request to go on as a WebSocket, as far as its head is here. */
+static bool asks_for_websocket(const uint8_t *p, size_t n)
+{
+	static const char header[] = "\nupgrade: websocket";
+	const size_t length = sizeof(header) - 1;
+	for (size_t i = 0; i + length <= n; i++)
+		if (p[i] == '\n' && same_letters(p + i, header, length))
+			return true;
+	return false;
+}
+
 /* Returns false if this is no HTTP. */
 static bool classify_http(const uint8_t *p, size_t n, struct verdict *v)
 {
@@ -71,8 +93,10 @@ static bool classify_http(const uint8_t *p, size_t n, struct verdict *v)
 		cut |= match == CUT;
 	}
 	enum match match = starts_with(p, n, http2_preface, sizeof(http2_preface) - 1);
-	if (match == YES)
+	if (match == YES) {
 		v->class = KVS_CLASS_WATCHED;
+		v->protocol = KVS_PROTOCOL_HTTP2;
+	}
 	return cut || match != NO;
 }
 
@@ -156,5 +180,7 @@ struct verdict classify(const uint8_t *p, size_t n)
 		v.class = KVS_CLASS_DROPPED;
 	else if (v.class == KVS_CLASS_CANDIDATE && n >= CLASSIFY_MAX)
 		v.class = KVS_CLASS_WATCHED;
+	if (v.class == KVS_CLASS_WATCHED && !v.protocol && asks_for_websocket(p, n))
+		v.protocol = KVS_PROTOCOL_WEBSOCKET;
 	return v;
 }

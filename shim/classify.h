@@ -18,6 +18,7 @@ struct verdict {
 	enum kvs_llm_api api; /* RECORDED: which */
 	const uint8_t *name;  /* OPAQUE: the TLS server name, in the input; NULL if the hello has none here */
 	size_t name_bytes;
+	const char *protocol; /* WATCHED: KVS_PROTOCOL_…; NULL: plain HTTP/1 */
 };
 
 struct verdict classify(const uint8_t *p, size_t n);

@@ -133,6 +133,9 @@ static void write_class(struct conn *c, const struct transfer *t, const struct v
 	if (v->name) {
 		memcpy(&iov.iov_base, &v->name, sizeof(iov.iov_base));
 		iov.iov_len = v->name_bytes;
+	} else if (v->protocol) {
+		memcpy(&iov.iov_base, &v->protocol, sizeof(iov.iov_base));
+		iov.iov_len = strlen(v->protocol);
 	}
 	r.payload_bytes = (uint32_t)iov.iov_len;
 	struct view view = {&iov, 1, 0};
@@ -228,6 +231,8 @@ static void sent_watched(struct conn *c, const struct transfer *t, struct view v
 	struct kvs_record r = record_of(c, t, KVS_REC_SEND);
 	r.offset = offset;
 	if (v.class != KVS_CLASS_RECORDED && v.class != KVS_CLASS_OPAQUE) {
+		if (v.protocol)
+			write_class(c, t, &v, offset);
 		write_size(&r, n);
 		return;
 	}
@@ -419,8 +424,10 @@ void follow_moved(const struct transfer *t, size_t n, bool was_sent)
 		struct kvs_record r = record_of(c, t, KVS_REC_BLIND);
 		r.arg = KVS_BLIND_SENDFILE;
 		r.offset = offset;
+		r.flags = KVS_REC_NO_PAYLOAD | (was_sent ? 0 : KVS_REC_RECEIVED);
+		r.wire_bytes = n;
 		if (same_socket(c, t, n))
-			write_size(&r, n);
+			record_write(&r, NULL);
 		else
 			forget(c, t);
 		record_leave();
@@ -428,13 +435,44 @@ void follow_moved(const struct transfer *t, size_t n, bool was_sent)
 	conn_unpin(c);
 }
 
-void follow_blind(enum kvs_blind what)
+void follow_stream(int fd, uint32_t slot)
+{
+	struct transfer t = {.fd = fd, .slot = slot};
+	struct kvs_record r = {.type = KVS_REC_BLIND, .arg = KVS_BLIND_STDIO, .time_ns = record_now_ns()};
+	note(&t, &r, true);
+}
+
+static void write_blind(enum kvs_blind what, uint64_t time_ns)
 {
 	if (!atomic_load_explicit(&shim.on, memory_order_relaxed) || !record_enter(RECORD_FRAME, 0))
 		return;
-	struct kvs_record r = {.type = KVS_REC_BLIND, .arg = (uint16_t)what, .fd = -1, .time_ns = record_now_ns()};
+	struct kvs_record r = {.type = KVS_REC_BLIND, .arg = (uint16_t)what, .fd = -1, .time_ns = time_ns};
 	record_write(&r, NULL);
 	record_leave();
+}
+
+void follow_blind(enum kvs_blind what)
+{
+	write_blind(what, record_now_ns());
+}
+
+uint64_t follow_confining(void)
+{
+	/* A child made by vfork confines itself, not the parent whose memory this is. */
+	if (record_in_vfork_child())
+		return 0;
+	/* Now, while system calls are still allowed: whoever writes must know his numbers. */
+	if (atomic_load_explicit(&shim.on, memory_order_relaxed) && record_enter(RECORD_FRAME, 0))
+		record_leave();
+	return record_now_ns();
+}
+
+void follow_confined(uint64_t begin_ns)
+{
+	if (begin_ns == 0)
+		return;
+	write_blind(KVS_BLIND_SANDBOX, begin_ns);
+	record_stop();
 }
 
 static void connected(int fd, const struct sockaddr *to, socklen_t to_bytes, uint64_t begin_ns)

@@ -54,5 +54,14 @@ void follow_created(int fd);
 void follow_rights(const struct msghdr *m, bool sent);
 /* The process sets up a way of I/O that the hooks cannot see. */
 void follow_blind(enum kvs_blind what);
+/* A stdio stream is made of the descriptor. */
+void follow_stream(int fd, uint32_t slot);
+/*
+ * The process is about to have its system calls filtered, and has done so. The filter may kill for those that recording
+ * needs (getsockopt, getpid), so it ends: from then on the hooks make none but the host's own. The first returns the
+ * time that the second wants, 0 if it is not this process that is confined.
+ */
+uint64_t follow_confining(void);
+void follow_confined(uint64_t begin_ns);
 
 #endif

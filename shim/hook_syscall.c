@@ -7,8 +7,10 @@
 #include "real.h"
 
 #include <fcntl.h>
+#include <linux/seccomp.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -18,7 +20,7 @@ EXPORTED long hook_syscall(long number, ...) __asm__("syscall");
 
 /* What a call was about, so that the code behind it need not decode its arguments again. */
 struct call {
-	enum { OTHER, SEND, RECV, CONNECT, DUP, CREATE, PAIR, SHUTDOWN, MOVE, IO_URING } kind;
+	enum { OTHER, SEND, RECV, CONNECT, DUP, CREATE, PAIR, SHUTDOWN, MOVE, IO_URING, CONFINE } kind;
 	struct transfer transfer;
 	int flags;
 };
@@ -40,6 +42,19 @@ static struct call data_call(int kind, long fd, long flags)
 		call.flags = (int)flags;
 	}
 	return call;
+}
+
+static bool confines(long number, const long a[6])
+{
+	if (number == SYS_prctl)
+		return a[0] == PR_SET_SECCOMP;
+	return a[0] == SECCOMP_SET_MODE_STRICT || a[0] == SECCOMP_SET_MODE_FILTER;
+}
+
+/* With TSYNC, a positive result names the thread that stood against it; else it is a descriptor. */
+static bool confined(long number, const long a[6], long result)
+{
+	return result == 0 || (result > 0 && number == SYS_seccomp && (a[1] & SECCOMP_FILTER_FLAG_NEW_LISTENER));
 }
 
 static struct call before(long number, const long a[6])
@@ -91,6 +106,11 @@ static struct call before(long number, const long a[6])
 		return (struct call){.kind = MOVE};
 	case SYS_io_uring_setup:
 		return (struct call){.kind = IO_URING};
+	case SYS_seccomp:
+	case SYS_prctl:
+		if (confines(number, a) && atomic_load_explicit(&shim.on, memory_order_relaxed))
+			return (struct call){.kind = CONFINE, .transfer = {.begin_ns = confine_begin()}};
+		break;
 	default:
 		break;
 	}
@@ -148,6 +168,10 @@ static void after(struct call *call, long number, const long a[6], long result)
 			move_end((int)a[0], (int)a[2], result);
 		else
 			move_end((int)a[1], (int)a[0], result);
+		break;
+	case CONFINE:
+		if (confined(number, a, result))
+			confine_end(call->transfer.begin_ns);
 		break;
 	case IO_URING:
 		if (result >= 0)

@@ -10,6 +10,7 @@
 
 #include <fcntl.h>
 #include <stdarg.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #define DECLARE(type, name, prototype)                                                                                 \
@@ -20,6 +21,14 @@
 	va_list list;                                                                                                  \
 	va_start(list, after);                                                                                         \
 	long argument = va_arg(list, long);                                                                            \
+	va_end(list)
+
+#define ARGUMENTS(after)                                                                                               \
+	unsigned long a[4];                                                                                            \
+	va_list list;                                                                                                  \
+	va_start(list, after);                                                                                         \
+	for (int i = 0; i < 4; i++)                                                                                    \
+		a[i] = va_arg(list, unsigned long);                                                                    \
 	va_end(list)
 
 #ifdef KVS_NOP
@@ -38,6 +47,12 @@
 	DECLARE(type, name, prototype)                                                                                 \
 	{                                                                                                              \
 		ARGUMENT(command);                                                                                     \
+		return REAL(name) arguments;                                                                           \
+	}
+#define HOOK_PRCTL(type, name, prototype, arguments, early)                                                            \
+	DECLARE(type, name, prototype)                                                                                 \
+	{                                                                                                              \
+		ARGUMENTS(option);                                                                                     \
 		return REAL(name) arguments;                                                                           \
 	}
 
@@ -197,6 +212,27 @@
 	{                                                                                                              \
 		type result = REAL(name) arguments;                                                                    \
 		move_end(in, out, result);                                                                             \
+		return result;                                                                                         \
+	}
+
+#define HOOK_STREAM(type, name, prototype, arguments, early)                                                           \
+	DECLARE(type, name, prototype)                                                                                 \
+	{                                                                                                              \
+		type result = REAL(name) arguments;                                                                    \
+		if (result)                                                                                            \
+			stream_end(fd);                                                                                \
+		return result;                                                                                         \
+	}
+#define HOOK_PRCTL(type, name, prototype, arguments, early)                                                            \
+	DECLARE(type, name, prototype)                                                                                 \
+	{                                                                                                              \
+		ARGUMENTS(option);                                                                                     \
+		if (LIKELY(option != PR_SET_SECCOMP) || !atomic_load_explicit(&shim.on, memory_order_relaxed))         \
+			return REAL(name) arguments;                                                                   \
+		uint64_t begin_ns = confine_begin();                                                                   \
+		type result = REAL(name) arguments;                                                                    \
+		if (result == 0)                                                                                       \
+			confine_end(begin_ns);                                                                         \
 		return result;                                                                                         \
 	}
 

@@ -20,6 +20,9 @@ void create_end(int fd);
 void shutdown_end(int fd, int how, int result);
 void rights_end(const struct msghdr *m, bool was_sent);
 void blind_end(enum kvs_blind what);
+void stream_end(int fd);
+uint64_t confine_begin(void);
+void confine_end(uint64_t begin_ns);
 
 static inline struct iovec hook_iovec(const void *p, size_t n)
 {

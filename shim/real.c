@@ -49,12 +49,30 @@ static long dup_onto(int fd, int to)
 	va_end(list);                                                                                                  \
 	result = raw_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 
+#define EARLY_PRCTL(option)                                                                                            \
+	va_list list;                                                                                                  \
+	va_start(list, option);                                                                                        \
+	unsigned long a[4];                                                                                            \
+	for (int i = 0; i < 4; i++)                                                                                    \
+		a[i] = va_arg(list, unsigned long);                                                                    \
+	va_end(list);                                                                                                  \
+	result = RAW(prctl, option, a[0], a[1], a[2], a[3], 0);
+
+/* No system call can stand in for this one, but libc has it under a second name. */
+FILE *_IO_fdopen(int fd, const char *mode);
+#define EARLY_FDOPEN(fd, mode) return _IO_fdopen(fd, mode);
+
 #define HOOK(type, name, prototype, arguments, early)                                                                  \
 	static type early_##name prototype                                                                             \
 	{                                                                                                              \
 		long result;                                                                                           \
 		early;                                                                                                 \
 		return (type)libc_result(result);                                                                      \
+	}
+#define HOOK_STREAM(type, name, prototype, arguments, early)                                                           \
+	static type early_##name prototype                                                                             \
+	{                                                                                                              \
+		early;                                                                                                 \
 	}
 #define HOOK_CLOSEFROM(type, name, prototype, arguments, early)                                                        \
 	static type early_##name prototype                                                                             \

@@ -7,6 +7,7 @@
  * libraries run before ours and may talk already, and dlsym inside a hook can deadlock in an allocator's start.
  */
 
+#include <stdio.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <sys/uio.h>

@@ -23,12 +23,17 @@ static __thread struct thread thread __attribute__((tls_model("initial-exec")));
 uint64_t record_now_ns(void)
 {
 	struct timespec t;
+	/* A confined process may not even read its clock: strict mode forbids the counter that the vDSO reads. */
+	if (!atomic_load_explicit(&shim.on, memory_order_relaxed))
+		return 0;
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
 bool record_in_vfork_child(void)
 {
+	if (!atomic_load_explicit(&shim.on, memory_order_relaxed))
+		return true;
 	int32_t pid = atomic_load_explicit(shim.fork_pid, memory_order_relaxed);
 	return pid != 0 && pid != (int32_t)RAW(getpid, 0, 0, 0, 0, 0, 0);
 }
@@ -44,12 +49,23 @@ void record_drop(enum kvs_drop reason, uint64_t bytes)
 	atomic_fetch_add_explicit(&shim.ring.header->dropped_bytes, bytes, memory_order_relaxed);
 }
 
+static bool stop(void)
+{
+	if (!atomic_exchange_explicit(&shim.on, false, memory_order_relaxed))
+		return false;
+	atomic_fetch_add_explicit(&shim.ring.header->passthrough, 1, memory_order_relaxed);
+	return true;
+}
+
+void record_stop(void)
+{
+	stop();
+}
+
 void record_give_up(void)
 {
-	if (atomic_exchange_explicit(&shim.on, false, memory_order_relaxed)) {
+	if (stop())
 		record_drop(KVS_DROP_INTERNAL, 0);
-		atomic_fetch_add_explicit(&shim.ring.header->passthrough, 1, memory_order_relaxed);
-	}
 }
 
 /* The first to write after a fork makes the process known. No pthread_atfork: it misses _Fork, clone and others. */

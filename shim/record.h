@@ -50,7 +50,9 @@ extern struct shim shim;
 
 /* Starts recording. The caller has filled shim but for `on`. */
 void record_start(void);
-/* Something is wrong with our own work: nothing more is recorded by this process. */
+/* Nothing more is recorded by this process. */
+void record_stop(void);
+/* The same, because something is wrong with our own work. */
 void record_give_up(void);
 
 #define RECORD_FRAME ((uintptr_t)__builtin_frame_address(0))
@@ -70,9 +72,11 @@ size_t view_next(struct view *view, size_t max, const uint8_t **p);
 /* Copies at most max bytes from the front of the view. Returns how many. */
 size_t view_copy(struct view *view, void *to, size_t max);
 
+/* 0 when nothing is recorded any more. */
 uint64_t record_now_ns(void);
 
-/* This code runs in the memory of a parent that waits for it: what it does to descriptors is not the parent's. */
+/* This code runs in the memory of a parent that waits for it: what it does to descriptors is not the parent's. True,
+ * without a system call, once nothing is recorded any more: then nobody's descriptors are. */
 bool record_in_vfork_child(void);
 /* A child made by fork that has not written anything so far. */
 bool record_unannounced_child(void);

@@ -3,6 +3,7 @@
 
 #include "base/array.h"
 #include "base/clock.h"
+#include "collect/census.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -15,6 +16,8 @@
 
 /* Descriptors spent on watching processes; those beyond are asked about by number. Below the usual limit of 1024. */
 #define PIDFDS_MAX 512
+
+#define CENSUS_NS NS_PER_S
 
 struct process {
 	int32_t pid;
@@ -39,6 +42,9 @@ struct collector {
 	int records_per_poll; /* a lap of the ring: writers that never pause must not keep us from our other duties */
 	bool corrupt;
 	uint64_t opaque_server_bytes;
+	struct census census;
+	uint64_t next_census_ns;
+	uint64_t blind_children, blind_io_uring; /* found by it */
 	struct collector_summary summary;
 };
 
@@ -109,6 +115,22 @@ static void on_process(void *context, const struct pipeline_process *p)
 	trace_writer_process(c->trace, p);
 }
 
+static void on_child(void *context, int32_t pid, int32_t ppid, const char *exe)
+{
+	struct collector *c = context;
+	struct pipeline_process p = {
+		.pid = pid, .ppid = ppid, .exe = exe, .time_ns = clock_monotonic_ns(), .unrecorded = true};
+	c->blind_children++;
+	trace_writer_process(c->trace, &p);
+}
+
+static void on_io_uring(void *context, int32_t pid)
+{
+	struct collector *c = context;
+	(void)pid;
+	c->blind_io_uring++;
+}
+
 int collector_open(const char *ring_path, const char *trace_path, bool overwrite, const struct trace_header *header,
 		   struct collector **out, char *error, size_t error_bytes)
 {
@@ -130,6 +152,7 @@ int collector_open(const char *ring_path, const char *trace_path, bool overwrite
 	if (trace_writer_open(trace_path, overwrite, &full, &c->trace, error, error_bytes) < 0)
 		goto fail;
 	c->records_per_poll = (int)ring->slots;
+	c->next_census_ns = clock_monotonic_ns() + CENSUS_NS;
 	c->summary.prompt_tokens = EXCHANGE_ABSENT;
 	*out = c;
 	return 0;
@@ -226,6 +249,22 @@ size_t collector_alive(const struct collector *c)
 	return c->nprocess;
 }
 
+static void take_census(struct collector *c)
+{
+	const struct census_events events = {.context = c, .child = on_child, .io_uring = on_io_uring};
+	uint64_t now = clock_monotonic_ns();
+	if (now < c->next_census_ns || c->nprocess == 0)
+		return;
+	c->next_census_ns = now + CENSUS_NS;
+	int32_t *pids = malloc(c->nprocess * sizeof(*pids));
+	if (!pids)
+		return;
+	for (size_t i = 0; i < c->nprocess; i++)
+		pids[i] = c->process[i].pid;
+	census_look(&c->census, pids, c->nprocess, &events);
+	free(pids);
+}
+
 /* ---- records */
 
 static int drain(struct collector *c, int records_max)
@@ -237,6 +276,8 @@ static int drain(struct collector *c, int records_max)
 	while (!c->corrupt && n < records_max && (r = ring_reader_next(c->ring, &record, &payload)) > 0) {
 		if (record->type == KVS_REC_PROCESS)
 			see_process(c, record, payload);
+		else if (record->type == KVS_REC_BLIND && record->arg == KVS_BLIND_IO_URING)
+			census_io_uring_known(&c->census, record->pid);
 		pipeline_feed(c->pipeline, record, payload);
 		n++;
 	}
@@ -255,6 +296,7 @@ int collector_poll(struct collector *c)
 		retire_gone(c);
 	if (pipeline_idle(c->pipeline))
 		ring_reader_hold(c->ring, false);
+	take_census(c);
 	return c->corrupt ? -1 : n;
 }
 
@@ -277,6 +319,8 @@ void collector_finish(struct collector *c, const struct collector_end *end, stru
 
 	ring_reader_loss(c->ring, &ring);
 	pipeline_loss(c->pipeline, &parsed);
+	parsed.blind[KVS_BLIND_CHILD] += c->blind_children;
+	parsed.blind[KVS_BLIND_IO_URING] += c->blind_io_uring;
 	struct trace_footer footer = {
 		.end_ns = clock_monotonic_ns(),
 		.exit_status = end->exit_status,
@@ -300,6 +344,7 @@ void collector_finish(struct collector *c, const struct collector_end *end, stru
 	free(c->process);
 	free(c->watch);
 	free(c->skip);
+	census_release(&c->census);
 	pipeline_free(c->pipeline);
 	ring_reader_close(c->ring);
 	free(c);

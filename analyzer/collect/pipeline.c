@@ -129,6 +129,16 @@ static void on_connect(struct pipeline *p, const struct kvs_record *r, struct st
 	c->peer = peer_of(payload);
 }
 
+/* What a watched connection speaks, if it is not plain HTTP/1. */
+static const char *protocol_of(struct str name)
+{
+	static const char *const names[] = {KVS_PROTOCOL_HTTP2, KVS_PROTOCOL_WEBSOCKET};
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (str_eq(name, str_from(names[i])))
+			return names[i];
+	return NULL;
+}
+
 static void on_class(struct pipeline *p, const struct kvs_record *r, struct str payload)
 {
 	if (r->arg > KVS_CLASS_DROPPED) {
@@ -145,6 +155,8 @@ static void on_class(struct pipeline *p, const struct kvs_record *r, struct str 
 	c->class = (enum kvs_class)r->arg;
 	if (c->class == KVS_CLASS_OPAQUE && payload.n && !c->server_name)
 		c->server_name = strndup(payload.p, payload.n);
+	if (c->class == KVS_CLASS_WATCHED)
+		c->watched_kind = protocol_of(payload);
 }
 
 /* Before a connection is recorded, and where it never is, sizes and times are all there is. */
@@ -228,6 +240,13 @@ static void on_process(struct pipeline *p, const struct kvs_record *r, struct st
 
 static void on_blind(struct pipeline *p, const struct kvs_record *r)
 {
+	if (r->arg == KVS_BLIND_SENDFILE && r->conn != 0 && r->wire_bytes > 0) {
+		/* How many they were is known: nothing is lost but their content. */
+		struct kvs_record data = *r;
+		data.type = r->flags & KVS_REC_RECEIVED ? KVS_REC_RECV : KVS_REC_SEND;
+		data.flags = KVS_REC_NO_PAYLOAD;
+		on_data(p, &data, STR_NONE);
+	}
 	if (r->arg < sizeof(p->loss.blind) / sizeof(*p->loss.blind))
 		p->loss.blind[r->arg]++;
 }

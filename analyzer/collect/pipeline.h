@@ -48,6 +48,7 @@ struct pipeline_process {
 	const char *exe; /* borrowed */
 	uint64_t time_ns;
 	bool forked;
+	bool unrecorded; /* a child without the library, seen in /proc */
 };
 
 /* Bytes or messages that could not be turned into exchanges; all counts. */

@@ -191,7 +191,7 @@ static void hand_out_opaque(struct connection *c, uint64_t end_ns)
 	if (c->class == KVS_CLASS_OPAQUE) {
 		o.kind = "tls";
 	} else if (c->class == KVS_CLASS_WATCHED) {
-		o.kind = "http";
+		o.kind = c->watched_kind ? c->watched_kind : "http";
 	} else if (c->kind) {
 		o.kind = c->kind;
 		o.reason = c->kind_reason;

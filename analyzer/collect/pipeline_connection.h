@@ -42,7 +42,8 @@ struct connection {
 	bool peer_ended;
 	const char *kind; /* of the protocol that took over; NULL: none did */
 	const char *kind_reason;
-	int error; /* errno that ended it; 0: none */
+	const char *watched_kind; /* what its first bytes said while it was watched; NULL: HTTP/1 */
+	int error;                /* errno that ended it; 0: none */
 	uint64_t start_ns, first_received_ns;
 	struct reader send, recv;
 	struct talk *talks; /* oldest first */

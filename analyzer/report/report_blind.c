@@ -108,6 +108,9 @@ static void lost_in_pipeline(const struct report *r, struct buf *to)
 		[KVS_BLIND_IO_URING] = "used io_uring, which cannot be recorded.",
 		[KVS_BLIND_SENDFILE] = "used sendfile or splice: sizes are known, contents are not.",
 		[KVS_BLIND_PASSED] = "passed a connection to another process.",
+		[KVS_BLIND_STDIO] = "used a connection through stdio, which cannot be recorded.",
+		[KVS_BLIND_SANDBOX] = "confined itself (seccomp) and was not recorded from then on.",
+		[KVS_BLIND_CHILD] = "was started without the library (static, setuid or of another libc).",
 	};
 	const struct pipeline_loss *p = &r->pipeline_loss;
 	char bytes[UNITS_CHARS];

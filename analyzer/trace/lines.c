@@ -98,6 +98,8 @@ void line_process(struct buf *to, const struct pipeline_process *p)
 	json_out_cstr(&j, "exe", p->exe);
 	json_out_time_or_null(&j, "time_ns", p->time_ns);
 	json_out_bool(&j, "forked", p->forked);
+	if (p->unrecorded)
+		json_out_bool(&j, "recorded", false);
 	end(&j);
 }
 

@@ -17,9 +17,8 @@ const char *const loss_drop_names[KVS_DROP_REASONS] = {
 };
 
 const char *const loss_blind_names[LOSS_BLIND_NAMES] = {
-	[KVS_BLIND_IO_URING] = "io_uring",
-	[KVS_BLIND_SENDFILE] = "sendfile",
-	[KVS_BLIND_PASSED] = "passed",
+	[KVS_BLIND_IO_URING] = "io_uring", [KVS_BLIND_SENDFILE] = "sendfile", [KVS_BLIND_PASSED] = "passed",
+	[KVS_BLIND_STDIO] = "stdio",       [KVS_BLIND_SANDBOX] = "sandbox",   [KVS_BLIND_CHILD] = "child",
 };
 
 const char *timing_grade_name(enum timing_grade grade)

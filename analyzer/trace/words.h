@@ -15,7 +15,7 @@ int timing_grade_from_name(struct str name);
 
 /* By enum kvs_drop, by enum kvs_blind (from 1). */
 extern const char *const loss_drop_names[KVS_DROP_REASONS];
-#define LOSS_BLIND_NAMES (KVS_BLIND_PASSED + 1)
+#define LOSS_BLIND_NAMES (KVS_BLIND_CHILD + 1)
 extern const char *const loss_blind_names[LOSS_BLIND_NAMES];
 
 #endif

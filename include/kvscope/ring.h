@@ -108,14 +108,15 @@ static_assert(sizeof(_Atomic uint64_t) == 8, "meta words are plain 64-bit words"
 enum kvs_record_type {
 	KVS_REC_PROCESS = 1, /* a process has mapped the ring; payload: struct kvs_process, then its exe path */
 	KVS_REC_CONNECT,     /* a candidate: connect() began; payload: the sockaddr */
-	KVS_REC_CLASS,       /* the first bytes decided; arg: enum kvs_class; payload for opaque: the TLS server name */
-	KVS_REC_SEND,        /* payload: bytes the host handed over, as many as were accepted */
-	KVS_REC_RECV,        /* payload: bytes the host was given */
-	KVS_REC_EOF,         /* recv returned 0: the peer is done sending */
-	KVS_REC_ERROR,       /* arg: errno of a send or recv that ended the connection */
-	KVS_REC_SHUTDOWN,    /* arg: SHUT_RD, SHUT_WR, SHUT_RDWR */
-	KVS_REC_CLOSE,       /* the last descriptor this process had of it is gone */
-	KVS_REC_BLIND,       /* arg: enum kvs_blind; wire_bytes when known: something the hooks cannot see */
+	KVS_REC_CLASS,    /* the first bytes decided; arg: enum kvs_class; payload for opaque: the TLS server name, for
+			   * watched: the protocol (KVS_PROTOCOL_…), none for plain HTTP/1 */
+	KVS_REC_SEND,     /* payload: bytes the host handed over, as many as were accepted */
+	KVS_REC_RECV,     /* payload: bytes the host was given */
+	KVS_REC_EOF,      /* recv returned 0: the peer is done sending */
+	KVS_REC_ERROR,    /* arg: errno of a send or recv that ended the connection */
+	KVS_REC_SHUTDOWN, /* arg: SHUT_RD, SHUT_WR, SHUT_RDWR */
+	KVS_REC_CLOSE,    /* the last descriptor this process had of it is gone */
+	KVS_REC_BLIND,    /* arg: enum kvs_blind; wire_bytes when known: something the hooks cannot see */
 };
 
 enum kvs_class {
@@ -130,12 +131,19 @@ enum kvs_blind {
 	KVS_BLIND_IO_URING = 1,
 	KVS_BLIND_SENDFILE, /* sendfile or splice: bytes counted, payload not seen */
 	KVS_BLIND_PASSED,   /* the descriptor went to another process (SCM_RIGHTS) */
+	KVS_BLIND_STDIO,    /* a stream was made of it (fdopen): what goes through that is not seen */
+	KVS_BLIND_SANDBOX,  /* the process confined itself (seccomp): it records no more */
+	KVS_BLIND_CHILD,    /* a child without the library; found by the collector */
 };
+
+#define KVS_PROTOCOL_HTTP2 "http2"
+#define KVS_PROTOCOL_WEBSOCKET "websocket"
 
 enum kvs_record_flag {
 	KVS_REC_NO_PAYLOAD = 1, /* wire_bytes passed, none are here: watched, opaque or blind */
 	KVS_REC_MORE = 2,       /* the same call continues in this thread's next record of this connection */
 	KVS_REC_AFTER_FORK = 4, /* PROCESS: a child made by fork, not by exec */
+	KVS_REC_RECEIVED = 8,   /* BLIND: the bytes came; else they were sent */
 };
 
 /*

@@ -13,10 +13,12 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -78,6 +80,24 @@ static inline void host_start_server(void)
 	HOST_CHECK(listen(listener, 64) == 0);
 	HOST_CHECK(getsockname(listener, (struct sockaddr *)&host_address, &n) == 0);
 	HOST_CHECK(pthread_create(&thread, NULL, host_serve, (void *)(intptr_t)listener) == 0);
+}
+
+/* The same in a process of its own, that goes when this one does: its descriptors do not come between this one's. */
+static inline void host_start_server_elsewhere(void)
+{
+	int ends[2];
+	HOST_CHECK(pipe(ends) == 0);
+	pid_t server = fork();
+	if (server == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+		host_start_server();
+		HOST_CHECK(write(ends[1], &host_address, sizeof(host_address)) == sizeof(host_address));
+		for (;;)
+			pause();
+	}
+	HOST_CHECK(server > 0 && read(ends[0], &host_address, sizeof(host_address)) == sizeof(host_address));
+	close(ends[0]);
+	close(ends[1]);
 }
 
 static inline int host_connect(void)

@@ -69,6 +69,28 @@ static void requests_are_told_apart(void **state)
 	}
 }
 
+static void other_protocols_have_names(void **state)
+{
+	static const struct {
+		const char *text, *protocol;
+	} cases[] = {
+		{"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", KVS_PROTOCOL_HTTP2},
+		{"GET /x HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n\r\n", KVS_PROTOCOL_WEBSOCKET},
+		{"GET /x HTTP/1.1\r\nUPGRADE: WebSocket", KVS_PROTOCOL_WEBSOCKET},
+		{"GET /x HTTP/1.1\r\nUpgrade: websocke", NULL},
+		{"GET /x HTTP/1.1\r\nX-Upgrade: websocket\r\n", NULL},
+		{"GET /upgrade: websocket HTTP/1.1\r\n", NULL},
+		/* A language model's, which is read and need not be named here. */
+		{"GET /v1/responses HTTP/1.1\r\nUpgrade: websocket\r\n", NULL},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct verdict v = judge(cases[i].text, strlen(cases[i].text));
+		if (!v.protocol != !cases[i].protocol || (v.protocol && strcmp(v.protocol, cases[i].protocol) != 0))
+			fail_msg("%s: %s", cases[i].text, v.protocol ? v.protocol : "none");
+	}
+}
+
 /* A cut request is either judged as the whole one or not at all: never wrongly. */
 static void cut_requests_wait_or_agree(void **state)
 {
@@ -197,9 +219,10 @@ static void endless_path_is_watched(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(requests_are_told_apart),     cmocka_unit_test(cut_requests_wait_or_agree),
-		cmocka_unit_test(other_protocols_are_dropped), cmocka_unit_test(server_name_of_a_hello),
-		cmocka_unit_test(hello_with_wrong_lengths),    cmocka_unit_test(endless_path_is_watched),
+		cmocka_unit_test(requests_are_told_apart),    cmocka_unit_test(other_protocols_have_names),
+		cmocka_unit_test(cut_requests_wait_or_agree), cmocka_unit_test(other_protocols_are_dropped),
+		cmocka_unit_test(server_name_of_a_hello),     cmocka_unit_test(hello_with_wrong_lengths),
+		cmocka_unit_test(endless_path_is_watched),
 	};
 	return cmocka_run_group_tests(tests, setup, NULL) != 0;
 }

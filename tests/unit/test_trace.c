@@ -63,7 +63,7 @@ static void test_fields(void **state)
 	x.response.arrivals_cut = true;
 	x.times = (struct exchange_times){5000000, 5000001, 5000002, 5000003, 5000004, 0, 5000090, GRADE_RECORD_LEVEL};
 	trace_writer_exchange(w, &x);
-	trace_writer_process(w, &(struct pipeline_process){11, 10, "/usr/bin/node", 77, true});
+	trace_writer_process(w, &(struct pipeline_process){11, 10, "/usr/bin/node", 77, true, false});
 	trace_writer_opaque(w, &(struct opaque_connection){.connection = 9,
 							   .pid = 11,
 							   .peer = "1.2.3.4:443",
