@@ -16,8 +16,15 @@ with shim.Ring(t) as ring:
     records, loss = ring.take()
 t.ok(b"X-Case: socket" in raw and b"X-Case: afterwards" in raw, "what was meant to be recorded is there")
 t.ok(SECRET not in raw, "the secret is nowhere in the ring")
-t.ok(loss["identity"] >= 4, "what was turned away was counted", str(loss))
+t.ok(loss["identity"] >= 7, "what was turned away was counted", str(loss))
 t.equal(shim.gapless(records), [], "offsets follow one another")
-ended = [r["conn"] for r in records if r["type"] == "close"]
+pid = next(r["pid"] for r in records if r["type"] == "connect")
+ended = [r["conn"] for r in records if r["type"] == "close" and r["pid"] == pid]
 t.equal(sorted(ended), sorted({r["conn"] for r in records if r["type"] == "connect"}), "each connection ends once")
+
+# The same with everything behind it.
+run = t.run(program, ["-q"])
+t.equal((run.status, run.out), (bare.status, bare.out), "kvscope run: same output")
+trace = run.trace.read_bytes()
+t.ok(trace.count(b'"type":"opaque"') >= 12 and SECRET not in trace, "the secret is nowhere in the trace")
 t.done()
