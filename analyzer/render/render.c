@@ -15,6 +15,8 @@ const struct render_rules render_wire = {
 };
 
 #define BILLING_TEXT_MAX 4096
+/* {"signature":"","thinking":"","type":"thinking"} and no more than a word in it. */
+#define EMPTY_THINKING_BYTES 56
 
 struct rendering {
 	const struct render_rules *rules;
@@ -25,7 +27,6 @@ struct rendering {
 	void *context;
 	struct rendered *out;
 	uint32_t last_user; /* message index of the last turn in which the user himself spoke */
-	bool failed;
 };
 
 void rendered_release(struct rendered *r)
@@ -74,13 +75,7 @@ static void add(struct rendering *r, size_t i, enum render_place place, bool mov
 		out->dropped++;
 		return;
 	}
-	struct render_piece *grown = array_grow(out->pieces, &out->capacity, out->n + 1, sizeof(*grown));
-	if (!grown) {
-		r->failed = true;
-		return;
-	}
-	out->pieces = grown;
-	struct render_piece *piece = &grown[out->n++];
+	struct render_piece *piece = &out->pieces[out->n++];
 	*piece = (struct render_piece){.place = place,
 				       .part = at->part,
 				       .message = at->message,
@@ -119,8 +114,12 @@ static void find_last_user(struct rendering *r)
 
 static bool dropped(const struct rendering *r, size_t i)
 {
-	if (part_of(r, i)->block != BLOCK_THINKING)
+	const struct trace_part *part = part_of(r, i);
+	if (part->block != BLOCK_THINKING)
 		return false;
+	/* Templates that drop old thinking render none that is empty, wherever it stands. */
+	if (r->rules->thinking == THINKING_DROPPED_OLD && part->normalised_bytes <= EMPTY_THINKING_BYTES)
+		return true;
 	return r->rules->thinking == THINKING_DROPPED ||
 	       (r->rules->thinking == THINKING_DROPPED_OLD && r->prompt[i].message < r->last_user);
 }
@@ -173,11 +172,15 @@ int render_prompt(const struct render_rules *rules, const struct trace_part *par
 		  const struct trace_prompt_part *prompt, size_t n, render_text_fn *text, void *context,
 		  struct rendered *out)
 {
-	struct rendering r = {rules, parts, prompt, n, text, context, out, 0, false};
+	struct rendering r = {rules, parts, prompt, n, text, context, out, 0};
 	out->n = 0;
 	out->bytes = 0;
 	out->dropped = 0;
 	out->refused = false;
+	struct render_piece *grown = array_grow(out->pieces, &out->capacity, n + 1, sizeof(*grown));
+	if (!grown)
+		return -1;
+	out->pieces = grown;
 	find_last_user(&r);
 
 	if (rules->tools == TOOLS_BEFORE_SYSTEM)
@@ -191,5 +194,5 @@ int render_prompt(const struct render_rules *rules, const struct trace_part *par
 	if (rules->tools == TOOLS_AFTER_SYSTEM)
 		add_kind(&r, PART_TOOL, RENDER_HEAD_TOOLS);
 	add_messages(&r);
-	return r.failed ? -1 : 0;
+	return 0;
 }

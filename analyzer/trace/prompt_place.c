@@ -39,25 +39,34 @@ static int place_by_chain(struct trace *old_trace, uint32_t old_part, struct tra
 	return status;
 }
 
-/* Where the nth part of the canonical order begins in the exchange's body; SIZE_MAX if it cannot be told. */
-static size_t part_offset(const struct exchange *x, struct str body, const struct trace_part *part,
-			  const struct trace_prompt_part *place)
+/*
+ * Where the byte of a part stands, as a path in the body. A part of Anthropic's API is a member of a list, or the
+ * string in its place; others are read from the body itself.
+ */
+static void path_of(struct trace *t, size_t exchange, const struct trace_prompt_part *at, struct str text, size_t byte,
+		    int64_t offset, struct buf *path)
 {
-	struct prompt p;
-	struct prompt_request request;
-	const char *error;
-	size_t error_offset, found = SIZE_MAX;
+	enum kvs_llm_api api = t->exchanges[exchange].api;
+	char error[256];
 
-	prompt_init(&p);
-	/* What could be parsed when the trace was made can be parsed now; a prompt cut short has what it has. */
-	if (prompt_parse(x->api, body, NULL, STR_NONE, &p, &request, &error, &error_offset) < 0)
-		error = NULL;
-	for (size_t i = 0; i < p.nparts && found == SIZE_MAX; i++)
-		if (p.parts[i].kind == part->kind && p.parts[i].message == place->message &&
-		    p.parts[i].index == place->index)
-			found = p.parts[i].offset;
-	prompt_release(&p);
-	return found;
+	if (api == KVS_API_ANTHROPIC_MESSAGES || api == KVS_API_ANTHROPIC_COUNT_TOKENS) {
+		enum part_kind kind = t->parts[at->part].kind;
+		bool alone = kind != PART_TOOL && text.n > 0 && text.p[0] == '"';
+		if (kind == PART_MESSAGE)
+			buf_printf(path, "messages[%u].content", at->message);
+		else
+			buf_puts(path, kind == PART_TOOL ? "tools" : "system");
+		if (alone)
+			return;
+		buf_printf(path, "[%u]", kind == PART_MESSAGE ? at->index : at->message);
+		json_path_at(text, byte, path);
+		return;
+	}
+	struct buf body;
+	buf_init(&body, BODY_MAX);
+	if (trace_request_body(t, exchange, &body, error, sizeof(error)) >= 0)
+		json_path_at(buf_str(&body), (size_t)offset + byte, path);
+	buf_release(&body);
 }
 
 static char *text_of(struct str text, size_t at)
@@ -73,24 +82,23 @@ static char *text_of(struct str text, size_t at)
 static int place_by_text(struct trace *old_trace, uint32_t old_part, struct trace *new_trace, size_t new_exchange,
 			 const struct trace_prompt_part *new, struct prompt_place *p, char *error, size_t error_bytes)
 {
-	struct buf a, b, body, path;
+	struct buf a, b, path;
 	int status = -1;
 
 	buf_init(&a, BODY_MAX);
 	buf_init(&b, BODY_MAX);
-	buf_init(&body, BODY_MAX);
 	buf_init(&path, 1 << 20);
 	if (trace_part_text(old_trace, old_part, &a, error, error_bytes) < 0 ||
-	    trace_part_text(new_trace, new->part, &b, error, error_bytes) < 0 ||
-	    trace_request_body(new_trace, new_exchange, &body, error, error_bytes) < 0)
+	    trace_part_text(new_trace, new->part, &b, error, error_bytes) < 0)
 		goto out;
 	size_t at = common_bytes(buf_str(&a), buf_str(&b));
-	size_t offset =
-		part_offset(&new_trace->exchanges[new_exchange], buf_str(&body), &new_trace->parts[new->part], new);
-	if (offset != SIZE_MAX) {
-		json_path_at(buf_str(&body), offset + at, &path);
-		p->body_byte = (int64_t)(offset + at);
+	int64_t offset = trace_part_offset(new_trace, new_exchange, new);
+	if (offset >= 0) {
+		path_of(new_trace, new_exchange, new, buf_str(&b), at, offset, &path);
+		p->body_byte = offset + (int64_t)at;
 	}
+	while (p->tail < a.n - at && p->tail < b.n - at && a.p[a.n - 1 - p->tail] == b.p[b.n - 1 - p->tail])
+		p->tail++;
 	p->known = true;
 	p->byte = at;
 	p->old_text = text_of(buf_str(&a), at);
@@ -102,7 +110,6 @@ static int place_by_text(struct trace *old_trace, uint32_t old_part, struct trac
 out:
 	buf_release(&a);
 	buf_release(&b);
-	buf_release(&body);
 	buf_release(&path);
 	return status;
 }

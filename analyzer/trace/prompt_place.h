@@ -9,6 +9,7 @@
 struct prompt_place {
 	bool known;
 	uint64_t byte;             /* in both parts; with --content none the start of a 64-byte step */
+	uint64_t tail;             /* bytes that both parts end with, behind the place; 0 where it is not known */
 	int64_t body_byte;         /* in the new request's body; -1: unknown */
 	char *path;                /* JSON path in the new body; NULL: unknown (--content none) */
 	char *old_text, *new_text; /* excerpts; NULL: unknown */

@@ -94,11 +94,18 @@ void trace_release(struct trace *t);
  */
 int trace_prompt(struct trace *t, size_t exchange, const struct trace_prompt_part **out, size_t *n, char *error,
 		 size_t error_bytes);
+/* Where a part of a prompt begins in the exchange's body; -1: no memory, or the prompt has no such part. */
+int64_t trace_part_offset(struct trace *t, size_t exchange, const struct trace_prompt_part *part);
 /*
  * Appends the exact body and returns 0. 1: what is there of a body that was cut was appended, error says so. -1 with
  * one line in error: not kept (--content none), or its SHA-256 does not fit.
  */
 int trace_request_body(struct trace *t, size_t exchange, struct buf *out, char *error, size_t error_bytes);
+/*
+ * Appends the request's body with null in place of every part: what it says besides its prompt, at a fraction of the
+ * cost. -1 with one line in error: not kept.
+ */
+int trace_request_outline(struct trace *t, size_t exchange, struct buf *out, char *error, size_t error_bytes);
 int trace_response_body(struct trace *t, size_t exchange, struct buf *out, char *error, size_t error_bytes);
 /* Appends the text of a part, exactly as in the body. -1 with one line in error: not kept, or the file has changed. */
 int trace_part_text(struct trace *t, uint32_t part, struct buf *out, char *error, size_t error_bytes);

@@ -126,11 +126,31 @@ static const struct item_list *resolve(struct trace *t, uint32_t exchange)
 	return list;
 }
 
+/* The places of parts, told from one part to the next of its kind (docs/trace-format.md). */
+struct places {
+	int64_t message[PART_KINDS], index[PART_KINDS];
+};
+
+static void places_begin(struct places *p)
+{
+	for (size_t k = 0; k < PART_KINDS; k++)
+		p->message[k] = p->index[k] = -1;
+}
+
+static struct trace_prompt_part places_next(struct places *p, const struct trace *t, const struct item *item)
+{
+	enum part_kind kind = t->parts[item->part].kind;
+	int64_t usual = item->step == 0 ? p->index[kind] + 1 : 0;
+	p->message[kind] += item->step;
+	p->index[kind] = item->index == BODY_INDEX_USUAL ? usual : item->index;
+	return (struct trace_prompt_part){item->part, (uint32_t)p->message[kind], (uint32_t)p->index[kind]};
+}
+
 int trace_prompt(struct trace *t, size_t exchange, const struct trace_prompt_part **out, size_t *n, char *error,
 		 size_t error_bytes)
 {
 	struct trace_index *in = t->index;
-	int64_t message[PART_KINDS], index[PART_KINDS];
+	struct places places;
 
 	if (!in->exchanges[exchange].has_request) {
 		*out = NULL;
@@ -143,23 +163,36 @@ int trace_prompt(struct trace *t, size_t exchange, const struct trace_prompt_par
 	if (!grown)
 		return fail(t, "out of memory", error, error_bytes);
 	in->prompt = grown;
-	for (size_t k = 0; k < PART_KINDS; k++)
-		message[k] = index[k] = -1;
+	places_begin(&places);
 	size_t count = 0;
-	for (size_t i = 0; i < list->n; i++) {
-		const struct item *item = &list->items[i];
-		if (item->part == BODY_LITERAL)
-			continue;
-		enum part_kind kind = t->parts[item->part].kind;
-		int64_t usual = item->step == 0 ? index[kind] + 1 : 0;
-		message[kind] += item->step;
-		index[kind] = item->index == BODY_INDEX_USUAL ? usual : item->index;
-		in->prompt[count++] =
-			(struct trace_prompt_part){item->part, (uint32_t)message[kind], (uint32_t)index[kind]};
-	}
+	for (size_t i = 0; i < list->n; i++)
+		if (list->items[i].part != BODY_LITERAL)
+			in->prompt[count++] = places_next(&places, t, &list->items[i]);
 	*out = in->prompt;
 	*n = count;
 	return 0;
+}
+
+int64_t trace_part_offset(struct trace *t, size_t exchange, const struct trace_prompt_part *part)
+{
+	const struct item_list *list =
+		t->index->exchanges[exchange].has_request ? resolve(t, (uint32_t)exchange) : NULL;
+	struct places places;
+	uint64_t at = 0;
+
+	places_begin(&places);
+	for (size_t i = 0; list && i < list->n; i++) {
+		const struct item *item = &list->items[i];
+		if (item->part == BODY_LITERAL) {
+			at += t->index->exchanges[item->exchange].segments[item->segment].bytes;
+			continue;
+		}
+		struct trace_prompt_part found = places_next(&places, t, item);
+		if (found.part == part->part && found.message == part->message && found.index == part->index)
+			return (int64_t)at;
+		at += t->parts[item->part].bytes;
+	}
+	return -1;
 }
 
 /* ---- texts */
@@ -325,6 +358,27 @@ int trace_request_body(struct trace *t, size_t exchange, struct buf *out, char *
 	}
 	return verify(t, x, "request", x->request.body_exact, x->request.body_bytes, &x->request.body_sha256, out,
 		      before, error, error_bytes);
+}
+
+int trace_request_outline(struct trace *t, size_t exchange, struct buf *out, char *error, size_t error_bytes)
+{
+	size_t before = out->n;
+
+	if (!t->index->exchanges[exchange].has_request || t->content == CONTENT_NONE)
+		return not_kept(t, &t->exchanges[exchange], "request", error, error_bytes);
+	const struct item_list *list = resolve(t, (uint32_t)exchange);
+	if (!list)
+		return fail(t, "out of memory", error, error_bytes);
+	for (size_t i = 0; i < list->n; i++) {
+		const struct item *item = &list->items[i];
+		int r = item->part == BODY_LITERAL ? append_literal(t, item, out, error, error_bytes)
+						   : buf_puts(out, "null");
+		if (r < 0) {
+			out->n = before;
+			return -1;
+		}
+	}
+	return 0;
 }
 
 int trace_response_body(struct trace *t, size_t exchange, struct buf *out, char *error, size_t error_bytes)

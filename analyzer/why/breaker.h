@@ -45,6 +45,7 @@ struct breaker {
 	const char *name; /* as in JSON: "billing_header" */
 	enum breaker_side side;
 	bool expected;                /* no setting could avoid it: first_request, compaction, … */
+	bool across;                  /* keeps conversations from sharing tools and system prompt, too */
 	const char *reason;           /* the API's own name for it ("system_changed"); NULL: it has none */
 	const char *title;            /* "the attribution header changes with every request" */
 	const char *looks;            /* how it looks on the wire or in the rendered prompt */

@@ -1,30 +1,40 @@
 /* SPDX-License-Identifier: MIT */
 #include "why/compare.h"
 
-static size_t next_counted(const struct view *v, size_t i, uint32_t passed_over)
+/* Goes to the next piece that counts. */
+static void pass_over(const struct view *v, size_t *i, uint32_t classes, uint64_t *bytes)
 {
-	while (i < v->rendered.n && (v->classes[i] & passed_over))
-		i++;
-	return i;
+	for (; *i < v->rendered.n && (v->classes[*i] & classes); ++*i)
+		*bytes += v->rendered.pieces[*i].bytes;
+}
+
+static void take(const struct view *v, size_t *i, size_t pieces, uint64_t *bytes)
+{
+	for (; pieces > 0 && *i < v->rendered.n; pieces--)
+		*bytes += v->rendered.pieces[(*i)++].bytes;
 }
 
 void compare(const struct view *old, const struct view *new, struct comparison *c)
 {
-	unsigned excuse = c->excuse;
-	size_t i = 0, k = 0;
+	size_t i = 0, k = 0, excused = 0;
 
-	c->common_bytes = 0;
-	for (;; i++, k++) {
-		i = next_counted(old, i, c->passed_over);
-		size_t counted = next_counted(new, k, c->passed_over);
-		for (; k < counted; k++)
-			c->common_bytes += new->rendered.pieces[k].bytes;
+	c->common_bytes = c->old_common_bytes = c->equal_bytes = 0;
+	for (;;) {
+		pass_over(old, &i, c->passed_over, &c->old_common_bytes);
+		pass_over(new, &k, c->passed_over, &c->common_bytes);
 		if (i == old->rendered.n || k == new->rendered.n)
 			break;
-		const struct render_piece *a = &old->rendered.pieces[i], *b = &new->rendered.pieces[k];
-		if (memcmp(&a->digest, &b->digest, sizeof(a->digest)) != 0 && excuse-- == 0)
-			break;
-		c->common_bytes += b->bytes;
+		const struct digest *a = &old->rendered.pieces[i].digest, *b = &new->rendered.pieces[k].digest;
+		struct excuse step = {1, 1};
+		if (memcmp(a, b, sizeof(*a)) != 0) {
+			if (excused == c->nexcuses)
+				break;
+			step = c->excuses[excused++];
+		} else {
+			c->equal_bytes += new->rendered.pieces[k].bytes;
+		}
+		take(old, &i, step.old_pieces, &c->old_common_bytes);
+		take(new, &k, step.new_pieces, &c->common_bytes);
 	}
 	c->old_piece = i;
 	c->new_piece = k;

@@ -3,8 +3,8 @@
 #define WHY_COMPARE_H
 
 /*
- * Two rendered prompts side by side, with the means to look behind a difference that has been explained: whole
- * classes of pieces can be passed over, and single pairs taken as equal.
+ * Two rendered prompts side by side, with the means to look behind a difference that has been explained: whole classes
+ * of pieces can be passed over, and single differences taken as if they were none.
  */
 
 #include "render/render.h"
@@ -29,13 +29,21 @@ enum piece_class {
 
 #define COMPARE_EXCUSED_MAX 8
 
+/* A difference that is taken as none: so many pieces of either prompt stand for each other. */
+struct excuse {
+	uint32_t old_pieces, new_pieces;
+};
+
 struct comparison {
 	uint32_t passed_over; /* classes */
-	unsigned excuse;      /* so many differing pairs are taken as equal */
+	struct excuse excuses[COMPARE_EXCUSED_MAX];
+	size_t nexcuses; /* for the differences in their order */
 	/* Result: where they differ; a piece index equal to rendered.n is the end. */
 	size_t old_piece, new_piece;
-	uint64_t common_bytes; /* of the new prompt, before new_piece */
-	bool differs;          /* the old prompt is not wholly contained */
+	uint64_t old_common_bytes; /* of the old prompt, before old_piece */
+	uint64_t common_bytes;     /* of the new prompt, before new_piece */
+	uint64_t equal_bytes;      /* of them those of pieces that are equal, not excused or passed over */
+	bool differs;              /* the old prompt is not wholly contained */
 };
 
 /* Where `new` stops being `old`. */

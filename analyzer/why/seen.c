@@ -55,31 +55,43 @@ static void begin(uint64_t hash[2], const char *model, const char *server)
 	chain(hash, &d[1]);
 }
 
-int seen_add(struct seen *s, const char *model, const char *server, const struct rendered *prompt, uint64_t *bytes)
+static int keep(struct seen *s, const uint64_t hash[2])
 {
-	uint64_t hash[2];
-	bool known = true;
+	struct prefix *p = calloc(1, sizeof(*p));
+	if (!p)
+		return -1;
+	memcpy(p->hash, hash, sizeof(p->hash));
+	p->kept = true;
+	HASH_ADD(hh, s->prefixes, hash, sizeof(p->hash), p);
+	if (p->kept)
+		return 0;
+	free(p);
+	return -1;
+}
+
+int seen_add(struct seen *s, const char *model, const char *server, const struct rendered *prompt, size_t known,
+	     uint64_t *bytes)
+{
+	uint64_t hash[2], length = 0;
+	size_t found = known; /* pieces that were there */
 
 	*bytes = 0;
 	begin(hash, model, server);
 	for (size_t i = 0; i < prompt->n; i++) {
 		struct prefix *p = NULL;
 		chain(hash, &prompt->pieces[i].digest);
-		if (known)
-			HASH_FIND(hh, s->prefixes, hash, sizeof(p->hash), p);
-		if (p) {
-			*bytes += prompt->pieces[i].bytes;
+		length += prompt->pieces[i].bytes;
+		if (i < known) {
+			*bytes = length;
 			continue;
 		}
-		known = false;
-		p = calloc(1, sizeof(*p));
-		if (!p)
-			return -1;
-		memcpy(p->hash, hash, sizeof(p->hash));
-		p->kept = true;
-		HASH_ADD(hh, s->prefixes, hash, sizeof(p->hash), p);
-		if (!p->kept) {
-			free(p);
+		if (i >= found + SEEN_STRIDE && i % SEEN_STRIDE != 0 && i + 1 != prompt->n)
+			continue;
+		HASH_FIND(hh, s->prefixes, hash, sizeof(p->hash), p);
+		if (p) {
+			found = i + 1;
+			*bytes = length;
+		} else if (keep(s, hash) < 0) {
 			return -1;
 		}
 	}

@@ -12,11 +12,15 @@ struct seen;
 /* NULL: no memory. */
 struct seen *seen_new(void);
 /*
- * Adds a prompt; *bytes becomes the length of its longest prefix that was there before. model and server may be NULL.
- * -1: no memory. Time linear in the pieces.
+ * Adds a prompt; *bytes becomes the length of its longest prefix that was there before. The first `known` pieces are
+ * known to have been there (those that it shares with the prompt before it): they cost nothing. model and server may be
+ * NULL. Of a long new tail only some prefixes are kept, so that memory does not grow with the square of a conversation
+ * whose every prompt differs at its head; *bytes can then be short by up to SEEN_STRIDE pieces, and is never too long.
+ * -1: no memory.
  */
-int seen_add(struct seen *s, const char *model, const char *server, const struct rendered *prompt, uint64_t *bytes)
-	__attribute__((warn_unused_result));
+#define SEEN_STRIDE 64
+int seen_add(struct seen *s, const char *model, const char *server, const struct rendered *prompt, size_t known,
+	     uint64_t *bytes) __attribute__((warn_unused_result));
 void seen_free(struct seen *s);
 
 #endif

@@ -4,14 +4,26 @@
 
 /*
  * Why a backend reused less than it could have, the prompts being equal as far as needed: from what else it was asked
- * in between.
+ * in between, how long that was ago, and what the request says besides its prompt.
+ *
+ * The model of its cache is simple: what it has held once while other conversations were served, it can hold again. A
+ * loss is put down to the requests in between only if they were more conversations, or more tokens, than that.
  */
 
 #include "render/backend.h"
 #include "report/report.h"
 #include "why/breaker.h"
 
+struct server_memory {
+	uint64_t conversations; /* others that were served while a prefix stayed in the cache */
+	int64_t tokens;         /* theirs and its own */
+};
+
+/* What the trace proves of the cache. Time linear in the requests and in how far apart a conversation's own stand. */
+void server_learn(const struct report *report, struct server_memory *out);
+
 /* Never NULL. `exchange` has a parent and reported tokens. */
-const struct breaker *server_cause(const struct report *report, uint32_t exchange, const struct backend *backend);
+const struct breaker *server_cause(const struct report *report, uint32_t exchange, const struct backend *backend,
+				   const struct server_memory *memory);
 
 #endif

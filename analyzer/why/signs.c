@@ -2,21 +2,23 @@
 #include "why/signs.h"
 
 #include "prompt/json_span.h"
-
-#include <ctype.h>
+#include "why/text_signs.h"
 
 #define TEXT_MAX ((size_t)8 << 20)
-/* How far around a difference its surroundings are looked at. */
-#define NEAR 64
-
-static bool contains(struct str s, struct str word)
-{
-	return word.n > 0 && s.n >= word.n && memmem(s.p, s.n, word.p, word.n) != NULL;
-}
+/* How many pieces behind the difference are looked at for the summary of a compacted conversation. */
+#define SUMMARY_PIECES 8
+/* How many of a prompt's pieces are looked for in the one before, to tell that it began afresh. */
+#define AFRESH_PIECES 256
 
 static const struct trace_part *part_of(const struct view *v, size_t piece)
 {
 	return &v->trace->parts[v->rendered.pieces[piece].part];
+}
+
+static bool equal(const struct view *a, size_t i, const struct view *b, size_t k)
+{
+	return i < a->rendered.n && k < b->rendered.n &&
+	       memcmp(&a->rendered.pieces[i].digest, &b->rendered.pieces[k].digest, sizeof(struct digest)) == 0;
 }
 
 /* Appends every string under "text", "thinking" or "content" of a block, in order; false: no such string. */
@@ -82,11 +84,6 @@ int signs_part_text(struct trace *t, uint32_t part, struct buf *out)
 	return result;
 }
 
-bool signs_is_countdown(struct str text)
-{
-	return text.n < 400 && contains(text, STR("<total_tokens>")) && contains(text, STR("tokens left"));
-}
-
 /* ---- tools: last turn's and this one's as sets */
 
 static bool has_tool(const struct view *v, const struct digest *digest)
@@ -111,136 +108,198 @@ static size_t missing_tools(const struct view *a, const struct view *b, size_t *
 	return missing;
 }
 
+/* In the same order, too. */
+static bool same_tools(const struct view *old, const struct view *new)
+{
+	size_t i = 0, k = 0;
+	for (;; i++, k++) {
+		while (i < old->rendered.n && !(old->classes[i] & PIECE_TOOL))
+			i++;
+		while (k < new->rendered.n && !(new->classes[k] & PIECE_TOOL))
+			k++;
+		if (i == old->rendered.n || k == new->rendered.n)
+			return i == old->rendered.n && k == new->rendered.n;
+		if (!equal(old, i, new, k))
+			return false;
+	}
+}
+
 static const char *tools_cause(const struct view *old, const struct view *new)
 {
 	size_t nold, nnew;
+	if (same_tools(old, new))
+		return "tools_moved_by_template";
 	size_t gone = missing_tools(old, new, &nold), come = missing_tools(new, old, &nnew);
 	if (gone == 0 && come == 0 && nold == nnew)
 		return "tools_reordered";
 	return gone > 0 && come > 0 ? "tools_changed" : "tools_grown";
 }
 
-/* ---- texts */
+/* ---- messages */
 
-static size_t common_prefix(struct str a, struct str b)
+static bool same_message(const struct view *v, size_t a, size_t b)
 {
-	size_t n = a.n < b.n ? a.n : b.n, i = 0;
-	while (i < n && a.p[i] == b.p[i])
-		i++;
-	return i;
+	const struct render_piece *p = v->rendered.pieces;
+	return p[a].place == p[b].place && p[a].message == p[b].message;
 }
 
-/* The texts differ only in digits, and around the difference a date stands. */
-static bool only_date(struct str a, struct str b)
+/* All text of the message that a piece belongs to, and its first piece and the one behind its last. */
+static int message_text(const struct view *v, size_t piece, struct buf *out, size_t *from, size_t *to)
 {
-	size_t at = common_prefix(a, b), end = 0;
-	while (end < a.n - at && end < b.n - at && a.p[a.n - 1 - end] == b.p[b.n - 1 - end])
-		end++;
-	struct str old = {a.p + at, a.n - at - end}, new = {b.p + at, b.n - at - end};
-	if (old.n > 32 || new.n > 32)
-		return false;
-	for (size_t i = 0; i < old.n; i++)
-		if (!isalnum((unsigned char)old.p[i]) && !strchr("-/., ", old.p[i]))
-			return false;
-	for (size_t i = 0; i < new.n; i++)
-		if (!isalnum((unsigned char)new.p[i]) && !strchr("-/., ", new.p[i]))
-			return false;
-	size_t from = at > NEAR ? at - NEAR : 0;
-	struct str before = {a.p + from, at - from};
-	return contains(before, STR("date")) || contains(before, STR("Date"));
-}
-
-static bool in_git_status(struct str text, size_t at)
-{
-	struct str before = {text.p, at};
-	if (!contains(before, STR("gitStatus")) && !contains(before, STR("git status")))
-		return false;
-	/* The snapshot ends where the next section of the prompt begins. */
-	const char *last = NULL;
-	for (size_t i = 0; i + 9 <= before.n; i++)
-		if (memcmp(before.p + i, "gitStatus", 9) == 0 ||
-		    (i + 10 <= before.n && memcmp(before.p + i, "git status", 10) == 0))
-			last = before.p + i;
-	struct str since = {last, (size_t)(before.p + before.n - last)};
-	return !contains(since, STR("\n# "));
-}
-
-static bool is_compaction(struct str old, struct str new)
-{
-	return contains(new, STR("[Old tool result content cleared]")) ||
-	       (contains(new, STR("This session is being continued from a previous conversation")) &&
-		!contains(old, STR("This session is being continued from a previous conversation")));
-}
-
-/* One has a reminder that the other has not; without reminders they begin alike. */
-static bool reminder_differs(struct str old, struct str new)
-{
-	size_t at = common_prefix(old, new);
-	struct str rest_old = {old.p + at, old.n - at}, rest_new = {new.p + at, new.n - at};
-	/* The difference may begin inside the tag's own "<" or after a line end that both have. */
-	size_t back = at > 18 ? 18 : at;
-	struct str near_old = {rest_old.p - back, rest_old.n + back}, near_new = {rest_new.p - back, rest_new.n + back};
-	return contains(near_old, STR("<system-reminder>")) != contains(near_new, STR("<system-reminder>"));
-}
-
-/* All text of the message that a piece belongs to. */
-static int message_text(const struct view *v, size_t piece, struct buf *out, size_t *blocks)
-{
-	const struct render_piece *pieces = v->rendered.pieces;
-	size_t i = piece;
-	*blocks = 0;
-	while (i > 0 && pieces[i - 1].place == pieces[piece].place && pieces[i - 1].message == pieces[piece].message)
-		i--;
-	for (;
-	     i < v->rendered.n && pieces[i].place == pieces[piece].place && pieces[i].message == pieces[piece].message;
-	     i++) {
-		++*blocks;
-		if (signs_part_text(v->trace, pieces[i].part, out) < 0)
+	for (*from = piece; *from > 0 && same_message(v, *from - 1, piece);)
+		--*from;
+	for (*to = *from; *to < v->rendered.n && same_message(v, *to, piece); ++*to)
+		if (signs_part_text(v->trace, v->rendered.pieces[*to].part, out) < 0)
 			return -1;
-	}
 	return 0;
 }
 
-static bool same_text_other_blocks(const struct view *old, const struct view *new, const struct comparison *c)
+static bool same_text_other_blocks(const struct view *old, const struct view *new, const struct comparison *c,
+				   struct excuse *step)
 {
 	struct buf a, b;
-	size_t na, nb;
+	size_t from_old, from_new, to_old, to_new;
 	buf_init(&a, TEXT_MAX);
 	buf_init(&b, TEXT_MAX);
-	bool same = message_text(old, c->old_piece, &a, &na) == 0 && message_text(new, c->new_piece, &b, &nb) == 0 &&
-		    na != nb && a.n > 0 && str_eq(buf_str(&a), buf_str(&b));
+	bool same = message_text(old, c->old_piece, &a, &from_old, &to_old) == 0 &&
+		    message_text(new, c->new_piece, &b, &from_new, &to_new) == 0 &&
+		    to_old - from_old != to_new - from_new && a.n > 0 && str_eq(buf_str(&a), buf_str(&b));
+	if (same)
+		*step = (struct excuse){(uint32_t)(to_old - c->old_piece), (uint32_t)(to_new - c->new_piece)};
 	buf_release(&a);
 	buf_release(&b);
 	return same;
 }
 
-static const char *text_cause(const struct view *old, const struct view *new, const struct comparison *c)
+static bool in_messages(const struct view *v, size_t piece)
 {
-	const struct render_piece *a = &old->rendered.pieces[c->old_piece], *b = &new->rendered.pieces[c->new_piece];
-	const char *place = a->place == RENDER_MESSAGES ? "messages_changed" : "system_changed";
-	const char *cause = place;
+	return piece < v->rendered.n && v->rendered.pieces[piece].place == RENDER_MESSAGES;
+}
+
+/* The new conversation begins with the summary of an old one. */
+static bool summary_follows(const struct view *new, size_t piece)
+{
+	struct buf text;
+	bool found = false;
+	buf_init(&text, TEXT_MAX);
+	for (size_t i = piece; i < new->rendered.n &&i < piece + SUMMARY_PIECES && !found; i++) {
+		const struct trace_part *part = part_of(new, i);
+		if (part->kind != PART_MESSAGE || part->role != ROLE_USER || part->block != BLOCK_TEXT)
+			continue;
+		buf_reset(&text);
+		if (signs_part_text(new->trace, new->rendered.pieces[i].part, &text) == 0)
+			found = text_is_compaction(STR(""), buf_str(&text));
+	}
+	buf_release(&text);
+	return found;
+}
+
+/* An answer had come, the prompts part before the first one, and nothing behind that place comes again. */
+static bool began_afresh(const struct view *old, const struct view *new, const struct comparison *c)
+{
+	bool answered = false;
+	for (size_t i = 0; i < old->rendered.n && !answered; i++)
+		answered = part_of(old, i)->kind == PART_MESSAGE && part_of(old, i)->role == ROLE_ASSISTANT;
+	if (!answered || !in_messages(old, c->old_piece))
+		return false;
+	for (size_t i = 0; i < c->old_piece; i++)
+		if (part_of(old, i)->role == ROLE_ASSISTANT)
+			return false;
+	for (size_t k = c->new_piece; k < new->rendered.n &&k < c->new_piece + AFRESH_PIECES; k++)
+		for (size_t i = c->old_piece; i < old->rendered.n; i++)
+			if (equal(old, i, new, k))
+				return false;
+	return true;
+}
+
+/* A piece with a reminder stands in another message of the other prompt. */
+static bool migrated(const struct view *a, size_t piece, struct str text, const struct view *b)
+{
+	if (!text_contains(text, STR("<system-reminder>")))
+		return false;
+	for (size_t k = 0; k < b->rendered.n; k++)
+		if (equal(a, piece, b, k))
+			return b->rendered.pieces[k].message != a->rendered.pieces[piece].message;
+	return false;
+}
+
+/* How many pieces of either side stand for each other: one came, one went, or one became another. */
+static struct excuse step_over(const struct view *old, const struct view *new, const struct comparison *c)
+{
+	if (equal(old, c->old_piece, new, c->new_piece + 1))
+		return (struct excuse){0, 1};
+	if (equal(old, c->old_piece + 1, new, c->new_piece))
+		return (struct excuse){1, 0};
+	return (struct excuse){1, 1};
+}
+
+static const char *reminder_cause(const struct view *old, const struct view *new, const struct comparison *c,
+				  struct str s, struct str t, const struct excuse *step)
+{
+	const struct str tag = STR("<system-reminder>");
+	if (part_of(old, c->old_piece)->block == BLOCK_TOOL_RESULT &&
+	    part_of(new, c->new_piece)->block == BLOCK_TOOL_RESULT)
+		return text_reminder_differs(s, t) ? "reminder_folded_into_tool_result" : NULL;
+	if (migrated(old, c->old_piece, s, new) || migrated(new, c->new_piece, t, old))
+		return "reminder_migrated";
+	if (step->old_pieces == 0)
+		return text_contains(t, tag) ? "reminder_changed" : NULL;
+	if (step->new_pieces == 0)
+		return text_contains(s, tag) ? "reminder_changed" : NULL;
+	return text_reminder_differs(s, t) ? "reminder_changed" : NULL;
+}
+
+static const char *section_cause(struct str old, struct str new)
+{
+	size_t at = text_common(old, new);
+	enum text_section section = text_section_at(old, at);
+	if (section == SECTION_NONE)
+		section = text_section_at(new, at);
+	switch (section) {
+	case SECTION_GIT:
+		return "git_status_changed";
+	case SECTION_ENVIRONMENT:
+		return "environment_changed";
+	case SECTION_MEMORY:
+		return "memory_changed";
+	case SECTION_NONE:
+		break;
+	}
+	return NULL;
+}
+
+static const char *text_cause(const struct view *old, const struct view *new, const struct comparison *c,
+			      struct excuse *step)
+{
+	bool message = in_messages(old, c->old_piece);
+	const char *cause = NULL;
 	struct buf x, y;
 
 	buf_init(&x, TEXT_MAX);
 	buf_init(&y, TEXT_MAX);
-	if (signs_part_text(old->trace, a->part, &x) == 0 && signs_part_text(new->trace, b->part, &y) == 0) {
+	if (signs_part_text(old->trace, old->rendered.pieces[c->old_piece].part, &x) == 0 &&
+	    signs_part_text(new->trace, new->rendered.pieces[c->new_piece].part, &y) == 0) {
 		struct str s = buf_str(&x), t = buf_str(&y);
-		if (is_compaction(s, t))
+		if (text_is_compaction(s, t))
 			cause = "compaction";
-		else if (signs_is_countdown(s) || signs_is_countdown(t))
+		else if (text_is_countdown(s) || text_is_countdown(t))
 			cause = "total_tokens_reminder";
-		else if (only_date(s, t))
+		else if (text_date_changed(s, t))
 			cause = "date_changed";
-		else if (in_git_status(s, common_prefix(s, t)))
-			cause = "git_status_changed";
-		else if (part_of(old, c->old_piece)->block == BLOCK_TOOL_RESULT && reminder_differs(s, t))
-			cause = "reminder_folded_into_tool_result";
-		else if (a->place == RENDER_MESSAGES && same_text_other_blocks(old, new, c))
+		else if (message && text_attestation(s, t))
+			cause = "attestation_in_history";
+		else if (!message && text_identity_changed(s, t))
+			cause = "identity_changed";
+		if (!cause)
+			cause = section_cause(s, t);
+		if (!cause && message)
+			cause = reminder_cause(old, new, c, s, t, step);
+		if (!cause && message && same_text_other_blocks(old, new, c, step))
 			cause = "content_shape_changed";
 	}
 	buf_release(&x);
 	buf_release(&y);
-	return cause;
+	return cause ? cause : message ? "messages_changed" : "system_changed";
 }
 
 /* Does this request still send the thinking of the last one, though it is not rendered any more? */
@@ -260,12 +319,16 @@ bool signs_moved_countdown(const struct view *old, const struct view *new)
 	return n[0] != n[1];
 }
 
+static void excuse(struct comparison *c, struct excuse step)
+{
+	if (c->nexcuses < COMPARE_EXCUSED_MAX)
+		c->excuses[c->nexcuses++] = step;
+}
+
 const struct breaker *signs_cause(const struct view *old, const struct view *new, struct comparison *c)
 {
-	uint32_t old_class = old->classes[c->old_piece];
 	bool ended = c->new_piece == new->rendered.n;
-	uint32_t new_class = ended ? 0 : new->classes[c->new_piece];
-	uint32_t either = old_class | new_class;
+	uint32_t either = old->classes[c->old_piece] | (ended ? 0 : new->classes[c->new_piece]);
 
 	if (either & PIECE_MOVED) {
 		c->passed_over |= PIECE_MOVED;
@@ -279,14 +342,24 @@ const struct breaker *signs_cause(const struct view *old, const struct view *new
 		c->passed_over |= PIECE_TOOL;
 		return breaker_find(tools_cause(old, new));
 	}
+	if (in_messages(old, c->old_piece) && summary_follows(new, c->new_piece)) {
+		excuse(c, (struct excuse){1, 1});
+		return breaker_find("compaction");
+	}
+	if (began_afresh(old, new, c)) {
+		excuse(c, (struct excuse){1, 1});
+		return breaker_find("clear");
+	}
 	if (ended) {
-		c->excuse++;
-		return breaker_find(c->new_piece == 0 ? "clear" : "messages_changed");
+		excuse(c, (struct excuse){1, 1});
+		return breaker_find("messages_changed");
 	}
 	if (thinking_left_out(old, new, c)) {
 		c->passed_over |= PIECE_THINKING;
 		return breaker_find("thinking_dropped_by_template");
 	}
-	c->excuse++;
-	return breaker_find(text_cause(old, new, c));
+	struct excuse step = step_over(old, new, c);
+	const char *cause = text_cause(old, new, c, &step);
+	excuse(c, step);
+	return breaker_find(cause);
 }

@@ -12,14 +12,12 @@
 
 /* Text of a part as a model sees it: the decoded text of its block, or the JSON of the part. -1: not kept. */
 int signs_part_text(struct trace *t, uint32_t part, struct buf *out);
-/* Is this text a countdown of tokens left? */
-bool signs_is_countdown(struct str text);
 
 /* Do the system turns that were moved to the head differ by a countdown? Then it is behind the hoist. */
 bool signs_moved_countdown(const struct view *old, const struct view *new);
 
 /*
- * The cause of the difference that `c` found, and how to look behind it: c->passed_over or c->excuse are changed so
+ * The cause of the difference that `c` found, and how to look behind it: c->passed_over or c->excuses are changed so
  * that the next compare does not stop there. Never NULL.
  */
 const struct breaker *signs_cause(const struct view *old, const struct view *new, struct comparison *c);

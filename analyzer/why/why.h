@@ -46,11 +46,12 @@ struct why_miss {
 		*behind[WHY_BEHIND_MAX]; /* further causes, found by neutralising the ones before; NULL-filled */
 	bool broken;                     /* the prompts differ; false: equal as far as needed, the cache lost it */
 	char *path; /* JSON path in the request: "system[0].text", "tools[13]", "messages[41].content[0]"; NULL */
-	int64_t byte_offset;                                /* in the request's body; -1: unknown */
-	int64_t token_offset;                               /* in the rendered prompt */
-	char *old_text, *new_text;                          /* excerpts, escaped, secrets masked; NULL: not kept */
-	int64_t matched_tokens, prompt_tokens, lost_tokens; /* lost: R minus what could be or was reused */
-	double seconds_lost;                                /* marginal, NaN: unknown; set by cost */
+	int64_t byte_offset;       /* in the request's body; -1: unknown */
+	int64_t token_offset;      /* in the rendered prompt */
+	char *old_text, *new_text; /* excerpts, escaped, secrets masked; NULL: not kept */
+	int64_t matched_tokens, prompt_tokens;
+	int64_t lost_tokens; /* what would be reused were the cause undone, and those behind it; -1: unknown */
+	double seconds_lost; /* marginal, NaN: unknown; set by cost */
 };
 
 struct why_options {
@@ -67,6 +68,7 @@ struct why {
 	size_t nmisses;
 	uint64_t unexpected;
 	uint64_t unreadable; /* prompts that could not be compared */
+	uint64_t refused;    /* prompts that such a backend answers with an error */
 };
 
 /* Returns 0, or -1 with one line in error. why_release in either case. The report must outlive it. */

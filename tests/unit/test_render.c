@@ -82,7 +82,16 @@ static const struct trace_part parts[] = {
 	['T'] = {.kind = PART_TOOL, .block = BLOCK_TOOL, .normalised_bytes = 50, .normalised = {{'T'}}},
 	['u'] = {.kind = PART_MESSAGE, .role = ROLE_USER, .block = BLOCK_TEXT, .normalised = {{'u'}}},
 	['v'] = {.kind = PART_MESSAGE, .role = ROLE_USER, .block = BLOCK_TEXT, .normalised = {{'v'}}},
-	['k'] = {.kind = PART_MESSAGE, .role = ROLE_ASSISTANT, .block = BLOCK_THINKING, .normalised = {{'k'}}},
+	['k'] = {.kind = PART_MESSAGE,
+		 .role = ROLE_ASSISTANT,
+		 .block = BLOCK_THINKING,
+		 .normalised_bytes = 300,
+		 .normalised = {{'k'}}},
+	['e'] = {.kind = PART_MESSAGE,
+		 .role = ROLE_ASSISTANT,
+		 .block = BLOCK_THINKING,
+		 .normalised_bytes = sizeof("{\"signature\":\"\",\"thinking\":\"\",\"type\":\"thinking\"}") - 1,
+		 .normalised = {{'e'}}},
 	['a'] = {.kind = PART_MESSAGE, .role = ROLE_ASSISTANT, .block = BLOCK_TEXT, .normalised = {{'a'}}},
 	['r'] = {.kind = PART_MESSAGE, .role = ROLE_USER, .block = BLOCK_TOOL_RESULT, .normalised = {{'r'}}},
 	['y'] = {.kind = PART_MESSAGE, .role = ROLE_SYSTEM, .block = BLOCK_TEXT, .normalised = {{'y'}}},
@@ -155,8 +164,12 @@ static void test_thinking(void **state)
 	/* Tool results are no new question: the thinking since the last one stays. */
 	assert_renders("su|ka|r|ka|r", &r, "sukarkar", false);
 	assert_renders("su|ka|r|ka|v|ka", &r, "suaravka", false);
+	/* A thought of no words is never rendered by a template that drops old ones: no turn loses it. */
+	assert_renders("su|ea|r|ka", &r, "suarka", false);
 	r.thinking = THINKING_DROPPED;
 	assert_renders("su|ka|r|ka", &r, "suara", false);
+	r.thinking = THINKING_KEPT;
+	assert_renders("su|ea|r", &r, "suear", false);
 }
 
 static void test_text_before_results(void **state)
@@ -185,7 +198,7 @@ static void test_compare(void **state)
 	c.passed_over = PIECE_TOOL;
 	compare(&old, &new, &c);
 	assert_false(c.differs);
-	c = (struct comparison){.excuse = 1};
+	c = (struct comparison){.excuses = {{1, 1}}, .nexcuses = 1};
 	compare(&old, &new, &c);
 	assert_false(c.differs);
 	/* The other way round the old prompt is longer: not wholly contained. */

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+#include "why/across.h"
+
+#include <stdlib.h>
+
+#define HASH_NONFATAL_OOM 1
+#define uthash_nonfatal_oom(entry) ((entry)->kept = false)
+#include <uthash.h>
+
+/* Requests with one head. The first is kept beside the newest, which may still be under way when another begins. */
+struct head {
+	struct digest key;
+	uint32_t first, newest;
+	bool kept;
+	UT_hash_handle hh;
+};
+
+struct across {
+	struct head *heads;
+};
+
+struct across *across_new(void)
+{
+	return calloc(1, sizeof(struct across));
+}
+
+void across_free(struct across *a)
+{
+	struct head *h, *next;
+	if (!a)
+		return;
+	HASH_ITER(hh, a->heads, h, next)
+	{
+		HASH_DEL(a->heads, h);
+		free(h);
+	}
+	free(a);
+}
+
+static struct digest key_of(const struct exchange *x, const struct digest *of)
+{
+	struct digest parts[3] = {digest_of(str_from(x->model ? x->model : "")),
+				  digest_of(str_from(x->peer ? x->peer : "")), *of};
+	return digest_of((struct str){(const char *)parts, sizeof(parts)});
+}
+
+/* Keys of a prompt: its tools as a set, its last system block. Returns how many. */
+static size_t keys_of(const struct exchange *x, const struct view *v, struct digest out[2])
+{
+	struct digest tools = {{0}};
+	const struct digest *system = NULL;
+	size_t ntools = 0, n = 0;
+
+	for (size_t i = 0; i < v->rendered.n; i++) {
+		const struct render_piece *p = &v->rendered.pieces[i];
+		if (v->classes[i] & PIECE_TOOL) {
+			for (size_t b = 0; b < sizeof(tools.b); b++)
+				tools.b[b] = (uint8_t)(tools.b[b] + p->digest.b[b]);
+			ntools++;
+		} else if (p->place == RENDER_HEAD_SYSTEM && !p->moved) {
+			system = &p->digest;
+		}
+	}
+	if (ntools)
+		out[n++] = key_of(x, &tools);
+	if (system)
+		out[n++] = key_of(x, system);
+	return n;
+}
+
+int across_add(struct across *a, const struct report *report, uint32_t exchange, const struct view *prompt)
+{
+	struct digest keys[2];
+	size_t n = keys_of(report->exchanges[exchange].x, prompt, keys);
+
+	for (size_t i = 0; i < n; i++) {
+		struct head *h;
+		HASH_FIND(hh, a->heads, &keys[i], sizeof(keys[i]), h);
+		if (h) {
+			h->newest = exchange;
+			continue;
+		}
+		h = calloc(1, sizeof(*h));
+		if (!h)
+			return -1;
+		*h = (struct head){.key = keys[i], .first = exchange, .newest = exchange, .kept = true};
+		HASH_ADD(hh, a->heads, key, sizeof(h->key), h);
+		if (!h->kept) {
+			free(h);
+			return -1;
+		}
+	}
+	return 0;
+}
+
+static uint64_t real_time(const struct report *r, uint32_t exchange, uint64_t stamp)
+{
+	const struct trace *t = &r->traces[r->exchanges[exchange].trace];
+	return t->realtime_ns + (stamp - t->monotonic_ns);
+}
+
+/* Had the model read the prompt when the other request began? */
+static bool prefilled_before(const struct report *r, uint32_t earlier, uint32_t later)
+{
+	const struct exchange_times *times = &r->exchanges[earlier].x->times;
+	uint64_t at = times->message_start ? times->message_start : times->end;
+	return at && real_time(r, earlier, at) <= real_time(r, later, r->exchanges[later].x->times.request_start);
+}
+
+size_t across_find(const struct across *a, const struct report *report, uint32_t exchange, const struct view *prompt,
+		   uint32_t out[ACROSS_MAX])
+{
+	struct digest keys[2];
+	size_t n = keys_of(report->exchanges[exchange].x, prompt, keys), found = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		struct head *h;
+		HASH_FIND(hh, a->heads, &keys[i], sizeof(keys[i]), h);
+		for (int k = 0; h && k < 2; k++) {
+			uint32_t candidate = k == 0 ? h->newest : h->first;
+			bool known = false;
+			for (size_t j = 0; j < found; j++)
+				known = known || out[j] == candidate;
+			if (!known && candidate != exchange && prefilled_before(report, candidate, exchange))
+				out[found++] = candidate;
+		}
+	}
+	return found;
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+#include "why/explain.h"
+
+#include "why/signs.h"
+
+void explain_add_behind(const struct breaker *behind[WHY_BEHIND_MAX], const struct breaker *first,
+			const struct breaker *cause)
+{
+	if (cause == first)
+		return;
+	for (size_t i = 0; i < WHY_BEHIND_MAX; i++) {
+		if (behind[i] == cause)
+			return;
+		if (!behind[i]) {
+			behind[i] = cause;
+			return;
+		}
+	}
+}
+
+/* The bytes of tools that come again in another place: those that a comparison which passes over all tools leaves out.
+ */
+static uint64_t tools_again(const struct view *old, const struct view *new, size_t from)
+{
+	uint64_t bytes = 0;
+	for (size_t i = from; i < new->rendered.n; i++) {
+		if (!(new->classes[i] & PIECE_TOOL))
+			continue;
+		for (size_t k = 0; k < old->rendered.n; k++) {
+			const struct digest *a = &old->rendered.pieces[k].digest, *b = &new->rendered.pieces[i].digest;
+			if ((old->classes[k] & PIECE_TOOL) && memcmp(a, b, sizeof(*a)) == 0) {
+				bytes += new->rendered.pieces[i].bytes;
+				break;
+			}
+		}
+	}
+	return bytes;
+}
+
+/* Finds the place inside the two parts, and how much of the new one is before and behind it. */
+static void locate(const struct report *report, uint32_t exchange, const struct view *old, const struct view *new,
+		   struct explained *x, uint64_t *tail)
+{
+	const struct comparison *c = &x->first;
+	char error[256];
+
+	x->prefix = c->common_bytes;
+	*tail = 0;
+	if (c->new_piece == new->rendered.n)
+		return;
+	const struct render_piece *a = &old->rendered.pieces[c->old_piece], *b = &new->rendered.pieces[c->new_piece];
+	const struct report_exchange *e = &report->exchanges[exchange];
+	const struct trace_prompt_part at = {b->part, b->message, b->index};
+	const struct trace_part *part = &new->trace->parts[b->part];
+	if (prompt_place_find(old->trace, a->part, new->trace, (size_t)(e->x - new->trace->exchanges), &at, &x->place,
+			      error, sizeof(error)) < 0)
+		return;
+	if (a->place != b->place || part->bytes == 0)
+		return;
+	double scale = (double)b->bytes / (double)part->bytes;
+	uint64_t before = (uint64_t)((double)x->place.byte * scale);
+	x->prefix += before < b->bytes ? before : b->bytes;
+	*tail = (uint64_t)((double)x->place.tail * scale);
+}
+
+void explain(const struct report *report, uint32_t exchange, const struct view *old, const struct view *new,
+	     const struct comparison *found, bool across, struct explained *x)
+{
+	struct comparison c = *found;
+	uint64_t tail = 0;
+	bool tools = false;
+
+	*x = (struct explained){.first = c};
+	for (unsigned i = 0; i < COMPARE_EXCUSED_MAX; i++) {
+		uint64_t equal_bytes = c.equal_bytes;
+		struct comparison next = c;
+		const struct breaker *cause = signs_cause(old, new, &next);
+		if (across && !cause->across)
+			break;
+		compare(old, new, &next);
+		if (!x->cause) {
+			x->cause = cause;
+			if (signs_moved_countdown(old, new) && strcmp(cause->name, "system_turn_hoisted") == 0)
+				explain_add_behind(x->behind, cause, breaker_find("total_tokens_reminder"));
+		} else if (cause->expected || next.equal_bytes > equal_bytes) {
+			explain_add_behind(x->behind, x->cause, cause);
+		}
+		if (cause->expected)
+			break;
+		tools = tools || (next.passed_over & PIECE_TOOL);
+		c = next;
+		if (!c.differs || c.new_piece == new->rendered.n)
+			break;
+	}
+	if (!x->cause)
+		return;
+	locate(report, exchange, old, new, x, &tail);
+	if (x->cause->expected)
+		return;
+	x->regained = c.equal_bytes - x->first.equal_bytes + tail;
+	if (tools)
+		x->regained += tools_again(old, new, x->first.new_piece);
+}
+
+void explained_release(struct explained *x)
+{
+	prompt_place_release(&x->place);
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef WHY_REQUEST_SIGNS_H
+#define WHY_REQUEST_SIGNS_H
+
+/* What two requests say besides their prompts, and what of it a cache can depend on. Reads both requests. */
+
+#include "report/report.h"
+
+struct request_signs {
+	bool parameters_changed;    /* effort, thinking or tool_choice differ */
+	bool long_ttl;              /* the earlier one asks for an hour */
+	bool ttl_changed;           /* they ask for different times to live */
+	bool marker_on_system_turn; /* the earlier one's last cache_control is on a system turn inside messages[] */
+};
+
+/* Where texts were not kept, nothing of them is claimed. Without `markers` only parameters are looked at. */
+void request_signs(const struct report *report, uint32_t old, uint32_t new, bool markers, struct request_signs *out);
+
+#endif

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+#include "why/view.h"
+
+#include "base/array.h"
+#include "why/signs.h"
+#include "why/text_signs.h"
+
+#include <stdlib.h>
+
+/* Texts longer than this are no countdown. */
+#define SHORT_PART_BYTES 600
+
+enum { NOT_LOOKED_AT, NO_COUNTDOWN, COUNTDOWN };
+
+int views_init(struct views *v, struct report *report, const struct render_rules *rules)
+{
+	*v = (struct views){.report = report, .rules = *rules};
+	v->countdowns = calloc(report->ntraces + 1, sizeof(*v->countdowns));
+	for (size_t i = 0; v->countdowns && i < report->ntraces; i++) {
+		v->countdowns[i] = calloc(report->traces[i].nparts + 1, 1);
+		v->no_memory = v->no_memory || !v->countdowns[i];
+	}
+	v->no_memory = v->no_memory || !v->countdowns;
+	return v->no_memory ? -1 : 0;
+}
+
+void views_release(struct views *v)
+{
+	for (size_t i = 0; v->countdowns && i < v->report->ntraces; i++)
+		free(v->countdowns[i]);
+	free(v->countdowns);
+	*v = (struct views){0};
+}
+
+static int part_text(void *context, uint32_t part, struct buf *out)
+{
+	char error[256];
+	return trace_part_text(context, part, out, error, sizeof(error));
+}
+
+/* A part stands in thousands of prompts and is looked at once. */
+static bool is_countdown(struct views *v, uint32_t trace, uint32_t part)
+{
+	uint8_t *known = &v->countdowns[trace][part];
+	if (*known == NOT_LOOKED_AT) {
+		struct buf text;
+		buf_init(&text, (size_t)4 * SHORT_PART_BYTES);
+		bool found = signs_part_text(&v->report->traces[trace], part, &text) == 0 &&
+			     text_is_countdown(buf_str(&text));
+		*known = found ? COUNTDOWN : NO_COUNTDOWN;
+		buf_release(&text);
+	}
+	return *known == COUNTDOWN;
+}
+
+static uint32_t classify(struct views *v, uint32_t trace, const struct render_piece *piece)
+{
+	const struct trace_part *part = &v->report->traces[trace].parts[piece->part];
+	uint32_t class = 0;
+	if (part->block == BLOCK_BILLING)
+		class |= PIECE_BILLING;
+	if (part->kind == PART_TOOL)
+		class |= PIECE_TOOL;
+	if (piece->moved)
+		class |= PIECE_MOVED;
+	if (part->block == BLOCK_THINKING)
+		class |= PIECE_THINKING;
+	if (part->role == ROLE_SYSTEM && part->kind == PART_MESSAGE && part->bytes < SHORT_PART_BYTES &&
+	    is_countdown(v, trace, piece->part))
+		class |= PIECE_COUNTDOWN;
+	return class;
+}
+
+int view_render(struct views *v, uint32_t exchange, struct view *out)
+{
+	const struct report_exchange *e = &v->report->exchanges[exchange];
+	const struct trace_prompt_part *prompt;
+	struct trace *t = &v->report->traces[e->trace];
+	char error[256];
+	size_t n;
+
+	out->trace = t;
+	if (trace_prompt(t, (size_t)(e->x - t->exchanges), &prompt, &n, error, sizeof(error)) < 0)
+		return -1;
+	if (render_prompt(&v->rules, t->parts, prompt, n, part_text, t, &out->rendered) < 0)
+		goto no_memory;
+	uint32_t *grown = array_grow(out->classes, &out->classes_capacity, out->rendered.n + 1, sizeof(*grown));
+	if (!grown)
+		goto no_memory;
+	out->classes = grown;
+	for (size_t i = 0; i < out->rendered.n; i++)
+		out->classes[i] = classify(v, e->trace, &out->rendered.pieces[i]);
+	return 0;
+no_memory:
+	v->no_memory = true;
+	return -1;
+}
+
+void view_release(struct view *v)
+{
+	rendered_release(&v->rendered);
+	free(v->classes);
+	*v = (struct view){0};
+}
