@@ -56,10 +56,18 @@ $(B)/flags: FORCE
 
 ANALYZER_SRC := $(wildcard analyzer/*.c analyzer/*/*.c)
 ANALYZER_OBJ := $(ANALYZER_SRC:%.c=$(B)/%.o)
-ANALYZER_LIB_OBJ := $(filter-out $(B)/analyzer/main.o,$(ANALYZER_OBJ))
+# The relay writes the ring by the shim's own protocol.
+RELAY_RING_OBJ := $(B)/analyzer/relay/ring_writer.o
+ANALYZER_LIB_OBJ := $(filter-out $(B)/analyzer/main.o,$(ANALYZER_OBJ)) $(RELAY_RING_OBJ)
 LLHTTP_OBJ := $(addprefix $(B)/llhttp/,api.o http.o llhttp.o)
 
 $(B)/analyzer/%.o: analyzer/%.c $(B)/flags
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(ANALYZER_FLAGS) -c -o $@ $<
+
+$(B)/analyzer/relay/%.o: ANALYZER_FLAGS += -Ishim
+$(RELAY_RING_OBJ): shim/ring_writer.c $(B)/flags
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(ANALYZER_FLAGS) -c -o $@ $<
@@ -221,4 +229,4 @@ lint: lint-deps ## formatting, headers that stand alone, shell scripts, static a
 clean: ## remove what was built
 	rm -rf $(B)
 
--include $(ANALYZER_OBJ:.o=.d) $(UNIT_BIN:=.d) $(HOST_BIN:=.d)
+-include $(ANALYZER_OBJ:.o=.d) $(RELAY_RING_OBJ:.o=.d) $(UNIT_BIN:=.d) $(HOST_BIN:=.d)
