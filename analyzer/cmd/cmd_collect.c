@@ -184,7 +184,8 @@ static int open_collector(const struct command_line *cl, const char *ring, const
 	struct trace_header header = {
 		.command = note->command ? (const char *const *)note->command : nothing,
 		.cwd = note->cwd,
-		.capture_mode = "preload",
+		.capture_mode = note->upstream ? "relay" : "preload",
+		.upstream = note->upstream,
 		.content = note->content,
 	};
 

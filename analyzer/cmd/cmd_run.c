@@ -9,6 +9,7 @@
 #include "run/launch.h"
 #include "run/leftover.h"
 #include "run/preflight.h"
+#include "run/relayed.h"
 #include "run/trace_file.h"
 #include "trace/place.h"
 
@@ -27,13 +28,19 @@
 #define GRACE_QUIET_MS 100
 #define GRACE_MAX_MS 1000
 
-enum { OPT_OUTPUT, OPT_CONTENT, OPT_RING_SIZE, OPT_NO_FOLLOW, OPT_KEEP, OPT_QUIET };
+enum { OPT_OUTPUT, OPT_CONTENT, OPT_UPSTREAM, OPT_CACERT, OPT_RING_SIZE, OPT_NO_FOLLOW, OPT_KEEP, OPT_QUIET };
 
 static const struct option_spec options[] = {
 	[OPT_OUTPUT] = {.name = "output", .letter = 'o', .arg = "FILE", .help = "where the trace goes"},
 	[OPT_CONTENT] = {.name = "content",
 			 .arg = "full|none",
 			 .help = "keep bodies, or only their lengths and keyed hashes (default: full)"},
+	[OPT_UPSTREAM] = {.name = "upstream",
+			  .arg = "URL",
+			  .help = "record by a relay on loopback in front of this server, for TLS and static programs"},
+	[OPT_CACERT] = {.name = "cacert",
+			.arg = "FILE",
+			.help = "certificates that the relay trusts besides the usual ones"},
 	[OPT_RING_SIZE] = {.name = "ring-size",
 			   .arg = "SIZE",
 			   .help = "memory between client and collector (default: 8M)"},
@@ -52,6 +59,8 @@ struct run {
 	uint64_t ring_bytes;
 	uint64_t keep;
 	bool follow;
+	bool relay; /* through `relayed`, in place of the preloaded library */
+	struct relayed relayed;
 
 	struct launch launch;
 	struct preflight preflight;
@@ -65,7 +74,8 @@ struct run {
 
 static int parse(const struct command_line *cl, struct run *r)
 {
-	const char *content = option_value(cl, OPT_CONTENT);
+	const char *content = option_value(cl, OPT_CONTENT), *upstream = option_value(cl, OPT_UPSTREAM);
+	char error[512];
 
 	r->argv = cl->args;
 	r->output = option_value(cl, OPT_OUTPUT);
@@ -81,6 +91,16 @@ static int parse(const struct command_line *cl, struct run *r)
 		r->content = CONTENT_NONE;
 	} else if (content && strcmp(content, "full") != 0) {
 		msg_error("run: --content: \"%s\" is neither full nor none", content);
+		return -1;
+	}
+	r->relay = upstream != NULL;
+	r->relayed.cacert = option_value(cl, OPT_CACERT);
+	if (upstream && upstream_parse(upstream, &r->relayed.upstream, error, sizeof(error)) < 0) {
+		msg_error("run: %s", error);
+		return -1;
+	}
+	if (r->relayed.cacert && !r->relay) {
+		msg_error("run: --cacert is for the relay: it needs --upstream");
 		return -1;
 	}
 	if (option_size(cl, OPT_RING_SIZE, &r->ring_bytes) < 0 || option_uint(cl, OPT_KEEP, 0, 1000000, &r->keep) < 0)
@@ -145,8 +165,15 @@ static int apply_environment(struct run *r, const char *library)
 	return env_apply(&settings);
 }
 
+static void nothing(void *context)
+{
+	(void)context;
+}
+
 static void unwatch(struct run *r)
 {
+	if (r->relayed.process)
+		relayed_finish(&r->relayed, COLLECTOR_POLL_MS, nothing, NULL);
 	if (r->ring)
 		leftover_remove(r->ring);
 	free(r->ring);
@@ -159,7 +186,8 @@ static int open_collector(struct run *r, char *error, size_t error_bytes)
 	struct trace_header header = {
 		.command = (const char *const *)r->argv,
 		.cwd = getcwd(cwd, sizeof(cwd)),
-		.capture_mode = "preload",
+		.capture_mode = r->relay ? "relay" : "preload",
+		.upstream = r->relay ? r->relayed.upstream.url : NULL,
 		.content = r->content,
 	};
 	return collector_open(r->ring, r->trace, r->output != NULL, &header, &r->collector, error, error_bytes);
@@ -175,6 +203,7 @@ static void leave_note(struct run *r)
 		.command = r->argv,
 		.cwd = getcwd(cwd, sizeof(cwd)),
 		.trace = trace,
+		.upstream = r->relay ? r->relayed.upstream.url : NULL,
 		.content = r->content,
 	};
 	leftover_write(&note);
@@ -193,7 +222,7 @@ static int watch(struct run *r)
 		return EXIT_TROUBLE;
 	if (!r->trace)
 		return EXIT_OK;
-	if (env_find_shim(library) < 0) {
+	if (!r->relay && env_find_shim(library) < 0) {
 		snprintf(error, sizeof(error), KVS_SHIM_NAME " is not in %.400s", library);
 		say_unwatched(r, error);
 		return EXIT_OK;
@@ -201,6 +230,12 @@ static int watch(struct run *r)
 	if (ring_create(r->ring_bytes, &r->ring, error, sizeof(error)) < 0) {
 		say_unwatched(r, error);
 		return EXIT_OK;
+	}
+	/* Before the collector: it would inherit the lock that says that the ring has a reader. */
+	if (r->relay && relayed_start(&r->relayed, r->ring, &r->launch.old_mask, error, sizeof(error)) < 0) {
+		msg_error("run: %s", error);
+		unwatch(r);
+		return EXIT_TROUBLE;
 	}
 	if (open_collector(r, error, sizeof(error)) < 0) {
 		unwatch(r);
@@ -212,7 +247,9 @@ static int watch(struct run *r)
 		return EXIT_OK;
 	}
 	leave_note(r);
-	if (apply_environment(r, library) < 0)
+	if (r->relay && relayed_warn(&r->relayed))
+		r->said = true;
+	if ((r->relay ? relayed_environment(&r->relayed) : apply_environment(r, library)) < 0)
 		say_unwatched(r, "the environment has no room for it");
 	return EXIT_OK;
 }
@@ -222,7 +259,7 @@ static void look(struct run *r)
 	char words[PATH_MAX + 512];
 	preflight_look(r->argv[0], &r->preflight);
 	preflight_words(&r->preflight, r->argv[0], words, sizeof(words));
-	if (words[0] && r->preflight.verdict != PREFLIGHT_NOT_FOUND &&
+	if (words[0] && !r->relay && r->preflight.verdict != PREFLIGHT_NOT_FOUND &&
 	    r->preflight.verdict != PREFLIGHT_NOT_EXECUTABLE) {
 		msg_note("%s: its requests will not be seen", words);
 		r->said = true;
@@ -299,6 +336,7 @@ static void say_summary(const struct run *r, const struct collector_summary *s)
 			.summary = s,
 			.override = &override,
 			.disabled = getenv(KVS_ENV_DISABLE) != NULL,
+			.relay = r->relay,
 		};
 		const struct colours *colours = colours_for(stderr);
 		explain_nothing_seen(&facts, line, sizeof(line));
@@ -328,6 +366,8 @@ static void tick(void *context)
 static void linger(struct run *r)
 {
 	int quiet_ms = 0;
+	if (r->relayed.process)
+		relayed_finish(&r->relayed, COLLECTOR_POLL_MS, tick, r);
 	collector_poll(r->collector);
 	for (int ms = 0; ms < GRACE_MAX_MS && quiet_ms < GRACE_QUIET_MS && collector_alive(r->collector) > 0;
 	     ms += COLLECTOR_POLL_MS) {
@@ -380,6 +420,8 @@ static int run_run(const struct command_line *cl)
 
 	if (launch_start(&r.launch, r.argv) < 0)
 		r.launch.end.exec_errno = errno;
+	else if (r.relayed.process)
+		relay_process_command(r.relayed.process, r.launch.pid);
 	launch_wait(&r.launch, COLLECTOR_POLL_MS, r.collector ? tick : NULL, &r);
 	if (r.launch.end.exec_errno)
 		say_exec_failed(&r);
@@ -393,6 +435,7 @@ static const char *const examples[] = {
 	"kvscope run -- claude",
 	"kvscope run -o session.jsonl -- claude -p \"say hello\"",
 	"kvscope run --content none -- python3 agent.py",
+	"kvscope run --upstream https://api.anthropic.com -- claude",
 	NULL,
 };
 
@@ -406,8 +449,13 @@ const struct command cmd_run = {
 		"and exit status are its own. Its requests are read by a preloaded library and written to a trace "
 		"file,\n"
 		"by default a dated one in $XDG_STATE_HOME/kvscope (~/.local/state/kvscope).\n\n"
-		"What the command sends over TLS is known by size and time only. A trace with full content holds the\n"
-		"session in clear text; the file is readable by you alone.\n\n"
+		"With --upstream the command gets the address of a relay on loopback as its base URL instead, in\n"
+		"ANTHROPIC_BASE_URL and OPENAI_BASE_URL: what passes through it is recorded on its way to that server. "
+		"So\n"
+		"sessions over TLS, and programs that cannot be preloaded, can be recorded, too.\n\n"
+		"Without it, what the command sends over TLS is known by size and time only. A trace with full "
+		"content\n"
+		"holds the session in clear text; the file is readable by you alone.\n\n"
 		"Exit status: that of the command; 127 or 126 if it cannot be executed; 2 for wrong usage or a FILE "
 		"that\n"
 		"cannot be written. A command killed by a signal ends kvscope by the same signal.",

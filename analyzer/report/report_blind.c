@@ -186,8 +186,24 @@ static void why_empty(const struct report *r, struct buf *to)
 			     "model's.\n");
 }
 
+static void relayed(const struct report *r, struct buf *to)
+{
+	const char *said = NULL;
+	for (size_t i = 0; i < r->ntraces; i++) {
+		const struct trace *t = &r->traces[i];
+		if (!t->upstream || (said && strcmp(said, t->upstream) == 0))
+			continue;
+		said = t->upstream;
+		buf_puts(to, "Recorded by a relay in front of ");
+		units_text(to, said, 200, false);
+		buf_puts(to, ": base URL and TLS were not the client's own, HTTP/1.1 was spoken, and times are those "
+			     "at the relay.\n");
+	}
+}
+
 void report_blind(const struct report *r, struct buf *to)
 {
+	relayed(r, to);
 	why_empty(r, to);
 	encrypted(r, to);
 	unreadable(r, to);

@@ -217,6 +217,7 @@ static void traces(struct json_out *j, const struct report *r)
 		json_out_cstr(j, "path", t->path);
 		json_out_cstr(j, "started", when);
 		json_out_cstr(j, "capture_mode", t->capture_mode);
+		json_out_cstr(j, "upstream", t->upstream);
 		json_out_cstr(j, "content", t->content == CONTENT_NONE ? "none" : "full");
 		json_out_cstr(j, "cwd", t->cwd);
 		json_out_uint(j, "exchanges", t->nexchanges);

@@ -68,7 +68,10 @@ void explain_nothing_seen(const struct explain_facts *f, char *out, size_t out_b
 {
 	const struct collector_summary *s = f->summary;
 
-	if (s->processes == 0 && preflight_blind(f->preflight)) {
+	if (f->relay && s->opaque_http == 0 && s->lost_records == 0) {
+		snprintf(out, out_bytes, "the client sent nothing to the relay");
+		add_override(f, out, out_bytes);
+	} else if (s->processes == 0 && preflight_blind(f->preflight)) {
 		preflight_words(f->preflight, f->command, out, out_bytes);
 	} else if (s->processes == 0 && f->disabled) {
 		snprintf(out, out_bytes, KVS_ENV_DISABLE " is set in the environment");

@@ -23,6 +23,7 @@ struct explain_facts {
 	const struct collector_summary *summary;
 	const struct base_url_override *override;
 	bool disabled; /* KVSCOPE_DISABLE is set */
+	bool relay;    /* the client was to talk to a relay */
 };
 
 /* One sentence without a final stop. */

@@ -41,6 +41,7 @@ static void note_json(const struct leftover *l, struct buf *to)
 	json_out_end(&j);
 	json_out_cstr(&j, "cwd", l->cwd);
 	json_out_cstr(&j, "trace", l->trace);
+	json_out_cstr(&j, "upstream", l->upstream);
 	json_out_cstr(&j, "content", l->content == CONTENT_FULL ? "full" : "none");
 	json_out_end(&j);
 	buf_putc(to, '\n');
@@ -108,6 +109,7 @@ static int take_note(const cJSON *note, struct leftover *out)
 	}
 	out->cwd = take_string(note, "cwd");
 	out->trace = take_string(note, "trace");
+	out->upstream = take_string(note, "upstream");
 	/* Anything but the word "full" keeps no content: the careful reading. */
 	out->content = strcmp(content->valuestring, "full") == 0 ? CONTENT_FULL : CONTENT_NONE;
 	return 0;
@@ -162,6 +164,7 @@ void leftover_release(struct leftover *l)
 	free(l->ring);
 	free(l->cwd);
 	free(l->trace);
+	free(l->upstream);
 	*l = (struct leftover){0};
 }
 

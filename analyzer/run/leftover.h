@@ -18,6 +18,7 @@ struct leftover {
 	char **command; /* NULL-terminated; empty when unknown */
 	char *cwd;      /* NULL: unknown */
 	char *trace;    /* the run's own; absolute */
+	char *upstream; /* of the relay; NULL: there was none */
 	enum content_mode content;
 };
 

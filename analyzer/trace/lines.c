@@ -49,6 +49,11 @@ void line_header(struct buf *to, const struct trace_header *h)
 	json_out_uint(&j, "command_words", nwords);
 	json_out_cstr(&j, "cwd", h->cwd);
 	json_out_cstr(&j, "capture_mode", h->capture_mode);
+	json_out_cstr(&j, "upstream", h->upstream);
+	json_out_array(&j, "known_changes");
+	for (const char *const *change = capture_changes(h->capture_mode); *change; change++)
+		json_out_cstr(&j, NULL, *change);
+	json_out_end(&j);
 	json_out_cstr(&j, "content", h->content == CONTENT_NONE ? "none" : "full");
 	end(&j);
 }

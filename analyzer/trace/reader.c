@@ -54,6 +54,7 @@ static const char *read_header(struct trace *t, const cJSON *line, struct line_p
 	t->realtime_ns = field_uint(&f, clock, "realtime_ns", UINT64_MAX, 0);
 	t->cwd = field_string(&f, line, "cwd");
 	t->capture_mode = field_string(&f, line, "capture_mode");
+	t->upstream = field_string(&f, line, "upstream");
 	t->content = str_eq(content, STR("none")) ? CONTENT_NONE : CONTENT_FULL;
 	for (size_t i = 0; i < sizeof(t->run_id) && run_id.n == 2 * sizeof(t->run_id); i++)
 		t->run_id[i] = (uint8_t)strtoul((char[]){run_id.p[2 * i], run_id.p[2 * i + 1], 0}, NULL, 16);
@@ -444,6 +445,7 @@ void trace_release(struct trace *t)
 	free(t->command);
 	free(t->cwd);
 	free(t->capture_mode);
+	free(t->upstream);
 	free(t->path);
 	free(t->warning);
 	*t = (struct trace){0};

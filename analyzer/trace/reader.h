@@ -56,6 +56,7 @@ struct trace {
 	char **command; /* NULL-terminated */
 	char *cwd;
 	char *capture_mode;
+	char *upstream; /* NULL: none */
 	enum content_mode content;
 
 	struct exchange *exchanges; /* in file order; bodies and prompt.parts empty, sizes and fingerprints set */

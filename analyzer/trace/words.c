@@ -2,6 +2,7 @@
 #include "trace/words.h"
 
 #include <assert.h>
+#include <string.h>
 
 static const char *const grades[] = {
 	[GRADE_EXACT] = "exact",
@@ -20,6 +21,14 @@ const char *const loss_blind_names[LOSS_BLIND_NAMES] = {
 	[KVS_BLIND_IO_URING] = "io_uring", [KVS_BLIND_SENDFILE] = "sendfile", [KVS_BLIND_PASSED] = "passed",
 	[KVS_BLIND_STDIO] = "stdio",       [KVS_BLIND_SANDBOX] = "sandbox",   [KVS_BLIND_CHILD] = "child",
 };
+
+const char *const *capture_changes(const char *capture_mode)
+{
+	static const char *const none[] = {NULL};
+	/* In the words of docs/trace-format.md, "What a way of capture changes". */
+	static const char *const relay[] = {"base_url", "host", "tls", "http1", "latency", NULL};
+	return capture_mode && strcmp(capture_mode, "relay") == 0 ? relay : none;
+}
 
 const char *timing_grade_name(enum timing_grade grade)
 {

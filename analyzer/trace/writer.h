@@ -26,6 +26,7 @@ struct trace_header {
 	const char *const *command; /* NULL-terminated; arguments after the program name are the user's own words */
 	const char *cwd;
 	const char *capture_mode;
+	const char *upstream; /* relay: URL of the server; else NULL */
 	enum content_mode content;
 };
 
