@@ -10,6 +10,7 @@ import subprocess
 import sys
 
 import lib
+import tls
 
 CANARY = "sk-ant-canary-7f3a9c51e0"
 SCRIPT = lib.ROOT / "examples/scripts/bash-loop.json"
@@ -96,6 +97,32 @@ def play(t, command, model, wrapped):
             wrong = [f"{name}: {line}" for name, lines in lib.stamp_orders(run, mock) for line in lines]
             t.ok(not wrong, f"{model}: stamps stand in order with the mock's", "\n".join(wrong))
         return run, mock.bodies()
+
+
+def relayed(version, model):
+    """The client through the relay to a TLS front of the mock: what it does is what it does without, and is recorded."""
+    command = isolated(version)
+    t = lib.Test()
+    authority = tls.Authority(t)
+    bare, bare_log = play(t, command, model, False)
+    home, work = project(t)
+    with t.mock(*lib.FAST, "--script", str(SCRIPT)) as mock, tls.front(authority, mock.url) as front:
+        prefix, client = arguments("http://127.0.0.1:1", model, home, command)
+        run = t.run(client, ["--upstream", front.url, "--cacert", authority.ca], prefix=prefix, cwd=work)
+        t.same_bodies(run, mock, model)
+        wrong = [f"{name}: {line}" for name, lines in lib.stamp_orders(run, mock) for line in lines]
+        t.ok(not wrong, f"{model}: stamps stand in order with the mock's", "\n".join(wrong))
+        log = mock.bodies()
+    t.ok(bare.status == 0 and len(bare_log) >= 4, f"{model}: bare, it plays a loop of tools ({len(bare_log)} requests)",
+         f"status {bare.status}\n{bare.out}\n{bare.err}")
+    t.equal((run.status, run.out), (bare.status, bare.out), f"{model}: status and output are those of the bare run")
+    t.equal([(e["path"], e.get("model"), e.get("turn"), e["status"]) for e in log],
+            [(e["path"], e.get("model"), e.get("turn"), e["status"]) for e in bare_log],
+            f"{model}: the requests are those of the bare run")
+    t.valid_trace(run, model)
+    t.equal(len({x["session"] for x in run.exchanges()} - {None}), 1, f"{model}: all belong to one session")
+    t.ok(CANARY.encode() not in run.trace.read_bytes(), f"{model}: the key is nowhere in the trace")
+    t.done()
 
 
 def isolated(version):

@@ -204,7 +204,7 @@ s.process.communicate(timeout=20)
 t.run(["true"])
 t.ok(orphan(s.trace), "the next run leaves a ring alone while a process uses it")
 s.end()
-t.ok(lib.wait_for(lambda: orphan(s.trace) is None or orphan(s.trace)["alive"] == 0), "and once that has ended")
+t.ok(lib.wait_for(lambda: not (left := orphan(s.trace)) or left["alive"] == 0), "and once that has ended")
 t.run(["true"])
 t.equal(orphan(s.trace), None, "it sweeps it away, for nothing is in it")
 
