@@ -3,6 +3,7 @@
 
 #include "base/json_member.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 
@@ -337,7 +338,7 @@ int engine_detect(struct client *client, const struct base_url *base, const char
 {
 	struct detection d = {.client = client, .base = base, .facts = out};
 
-	*out = (struct engine_facts){.context_tokens = -1, .slots = -1};
+	*out = (struct engine_facts){.context_tokens = -1, .slots = -1, .prefill_rate = NAN};
 	if (engine && take_override(out, engine, error, error_bytes) < 0)
 		return -1;
 	set_model(out, model);

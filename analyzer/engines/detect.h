@@ -36,6 +36,7 @@ struct engine_facts {
 	enum known cached_reported; /* tells cached tokens; KNOWN_NOT until engine_probe has asked */
 	enum known salt_works;      /* a salted prompt finds nothing cached; KNOWN_NOT until asked */
 	enum known reset_works;     /* KNOWN_NOT until engine_reset was tried */
+	double prefill_rate;        /* tokens/s of engine_probe's first prompt; NaN: unknown */
 };
 
 /*

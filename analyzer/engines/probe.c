@@ -5,6 +5,7 @@
 #include "base/json_member.h"
 #include "base/json_out.h"
 
+#include <math.h>
 #include <time.h>
 
 #define BODY_MAX ((size_t)1 << 20)
@@ -93,6 +94,16 @@ static bool no_such_route(const struct client_answer *a)
 	       (status / 100 == 2 && !is_message(a));
 }
 
+static double rate_of(const struct client_answer *a, int64_t prompt)
+{
+	const struct exchange_times *t = &a->x.times;
+	uint64_t first = t->first_content ? t->first_content : t->end;
+
+	if (prompt <= 0 || first <= t->request_end)
+		return NAN;
+	return (double)prompt / ((double)(first - t->request_end) / (double)NS_PER_S);
+}
+
 int engine_probe(struct client *client, const struct base_url *base, struct engine_facts *f, char *error,
 		 size_t error_bytes)
 {
@@ -115,6 +126,7 @@ int engine_probe(struct client *client, const struct base_url *base, struct engi
 	}
 	f->anthropic = messages ? KNOWN_YES : KNOWN_NO;
 	engine_prompt_tokens(f, &a.x, &prompt, &cached);
+	f->prefill_rate = rate_of(&a, prompt);
 	if (ask(client, base, f, messages, seed, NULL, &a) != CLIENT_DONE) {
 		snprintf(error, error_bytes, "%s: a small request failed: %s", base->root, a.x.response.error);
 		goto out;

@@ -9,7 +9,7 @@
 #include <uthash.h>
 
 struct forecast_entry {
-	struct digest chain;
+	struct digest key;
 	int64_t tokens; /* of a prompt that ended here; -1: none did, or it is not known */
 	UT_hash_handle hh;
 };
@@ -20,16 +20,21 @@ void forecast_init(struct forecast *f, const struct backend *backend)
 	backend_rules(backend, &f->rules);
 }
 
-void forecast_release(struct forecast *f)
+static void release(struct forecast_entry **table)
 {
 	struct forecast_entry *e = NULL, *next = NULL;
-	HASH_ITER(hh, f->known, e, next)
+	HASH_ITER(hh, *table, e, next)
 	{
 		/* cppcheck-suppress uninitvar */
-		HASH_DEL(f->known, e);
+		HASH_DEL(*table, e);
 		free(e);
 	}
-	f->known = NULL;
+}
+
+void forecast_release(struct forecast *f)
+{
+	release(&f->known);
+	release(&f->parts);
 }
 
 void forecast_prompt_release(struct forecast_prompt *p)
@@ -46,11 +51,28 @@ static struct digest chain(const struct digest *before, const struct digest *pie
 	return digest_of((struct str){(const char *)both, sizeof(both)});
 }
 
-static struct forecast_entry *find(const struct forecast *f, const struct digest *chained)
+static struct forecast_entry *find(struct forecast_entry *table, const struct digest *key)
 {
 	struct forecast_entry *e = NULL;
-	HASH_FIND(hh, f->known, chained, sizeof(*chained), e);
+	HASH_FIND(hh, table, key, sizeof(*key), e);
 	return e;
+}
+
+static struct forecast_entry *find_or_add(struct forecast_entry **table, const struct digest *key)
+{
+	struct forecast_entry *e = find(*table, key);
+	if (e)
+		return e;
+	e = calloc(1, sizeof(*e));
+	if (!e)
+		return NULL;
+	e->key = *key;
+	e->tokens = -1;
+	HASH_ADD(hh, *table, key, sizeof(e->key), e);
+	if (e->hh.tbl)
+		return e;
+	free(e);
+	return NULL;
 }
 
 struct texts {
@@ -93,9 +115,9 @@ static int render(const struct forecast *f, struct str body, const struct prompt
 
 static void look_up(const struct forecast *f, struct forecast_prompt *p)
 {
-	size_t i = 0;
-	for (; i < p->n; i++) {
-		const struct forecast_entry *e = find(f, &p->pieces[i].chain);
+	p->first = f->known == NULL;
+	for (size_t i = 0; i < p->n; i++) {
+		const struct forecast_entry *e = find(f->known, &p->pieces[i].chain);
 		if (!e)
 			break;
 		p->common_bytes = p->pieces[i].bytes;
@@ -104,8 +126,13 @@ static void look_up(const struct forecast *f, struct forecast_prompt *p)
 			p->anchor_bytes = p->pieces[i].bytes;
 		}
 	}
-	if (i < p->n)
-		p->next_bytes = p->pieces[i].bytes - p->common_bytes;
+	for (size_t i = 0; i < p->n; i++) {
+		uint64_t bytes = p->pieces[i].bytes - (i ? p->pieces[i - 1].bytes : 0);
+		if (find(f->parts, &p->pieces[i].alone))
+			p->seen_bytes += bytes;
+		else if (bytes > p->largest_bytes)
+			p->largest_bytes = bytes;
+	}
 }
 
 int forecast_ask(struct forecast *f, enum kvs_llm_api api, struct str body, struct forecast_prompt *out)
@@ -133,7 +160,7 @@ int forecast_ask(struct forecast *f, enum kvs_llm_api api, struct str body, stru
 	for (size_t i = 0; i < rendered.n; i++) {
 		before = chain(&before, &rendered.pieces[i].digest);
 		out->bytes += rendered.pieces[i].bytes;
-		out->pieces[out->n++] = (struct forecast_piece){before, out->bytes};
+		out->pieces[out->n++] = (struct forecast_piece){rendered.pieces[i].digest, before, out->bytes};
 	}
 	out->known = true;
 	look_up(f, out);
@@ -146,19 +173,9 @@ out:
 int forecast_learn(struct forecast *f, const struct forecast_prompt *p, int64_t tokens)
 {
 	for (size_t i = 0; i < p->n; i++) {
-		struct forecast_entry *e = find(f, &p->pieces[i].chain);
-		if (!e) {
-			e = calloc(1, sizeof(*e));
-			if (!e)
-				return -1;
-			e->chain = p->pieces[i].chain;
-			e->tokens = -1;
-			HASH_ADD(hh, f->known, chain, sizeof(e->chain), e);
-			if (!e->hh.tbl) {
-				free(e);
-				return -1;
-			}
-		}
+		struct forecast_entry *e = find_or_add(&f->known, &p->pieces[i].chain);
+		if (!e || !find_or_add(&f->parts, &p->pieces[i].alone))
+			return -1;
 		if (i + 1 == p->n && tokens >= 0)
 			e->tokens = tokens;
 	}
@@ -187,8 +204,11 @@ int64_t forecast_tokens(const struct forecast *f, const struct forecast_prompt *
 	return tokens < 0 ? -1 : tokens / block * block;
 }
 
-int64_t forecast_bound(const struct forecast *f, const struct forecast_prompt *p, int64_t prompt_tokens)
+int64_t forecast_bound(const struct forecast_prompt *p, int64_t prompt_tokens)
 {
-	int64_t tokens = tokens_at(p, p->common_bytes + p->next_bytes, prompt_tokens);
-	return tokens < 0 ? -1 : tokens + (int64_t)f->rules.block_tokens;
+	if (!p->known || prompt_tokens < 0)
+		return -1;
+	if (p->first || p->bytes == 0)
+		return 0;
+	return (int64_t)((double)prompt_tokens * (double)(p->seen_bytes + p->largest_bytes) / (double)p->bytes);
 }

@@ -1,0 +1,135 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""kvscope replay against the mock: the arms, each proved by the mock's own log, and what they say of fixes."""
+import json
+import random
+
+import lib
+import sessions
+
+t = lib.Test()
+ENV = lib.os.environ | {"XDG_STATE_HOME": str(t.scratch / "state")}
+
+
+def conversation(turns, system_turns=False):
+    """A conversation whose billing line changes with every request."""
+    c = sessions.Conversation(random.Random(7), "replay")
+    c.say("begin")
+    bodies = []
+    for n in range(turns):
+        c.billing = f"x-anthropic-billing-header: cc_version=2.1.50.abc; cc_entrypoint=cli; cch={n:05x};"
+        bodies.append(c.request())
+        c.work()
+        if system_turns:
+            c.messages.append({"role": "system", "content": f"<total_tokens>{9000 - n} tokens left</total_tokens>"})
+    return bodies
+
+
+def capture(bodies, *options):
+    script = t.path("requests.json")
+    script.write_text(json.dumps([("s1", None, body) for body in bodies]))
+    with t.mock(*lib.FAST) as mock:
+        run = t.run(["python3", lib.CLIENTS / "sessions.py", mock.url, script], options)
+    if run.status != 0:
+        raise RuntimeError(run.err)
+    return run.trace
+
+
+def replay(mock, trace, *options, status=0):
+    run = t.command([lib.KVSCOPE, "replay", "--json", "-b", mock.url, *options, trace], env=ENV)
+    t.equal(run.status, status, f"replay {' '.join(options)}: status {status}")
+    if run.status != status:
+        print("#", run.err.replace("\n", "\n# "))
+    return json.loads(run.out) if run.out.startswith("{") else None
+
+
+def tokens(result, arm, n=None):
+    """Cached tokens of an arm's samples, in the order of the requests and repeats."""
+    return [s["cached"] for r in result["requests"] for s in r["arms"][arm]["samples"]]
+
+
+# ---- a billing line that changes, on a server that keeps it
+trace = capture(conversation(5))
+with t.mock(*lib.FAST, "--billing", "keep", "--head", "system") as mock:
+    first = len(mock.bodies())
+    r = replay(mock, trace, "--prefill-only", "-n", "2", "--fix", "strip-billing,drop-total-tokens,pin-version-suffix")
+    log = mock.bodies()[first:]
+    arms = r["arms"]
+    t.equal(sorted(arms), ["asis", "fix:pin-version-suffix", "fix:strip-billing", "fixed", "off"],
+            "the arms; a fix that changes nothing has none")
+    t.equal({a: arms[a]["verification"]["verdict"] for a in arms}, {a: "verified" for a in arms}, "every arm is verified")
+    t.ok(max(tokens(r, "off")) <= 16, "nothing was reused in off", tokens(r, "off"))
+    t.ok(max(tokens(r, "asis")) <= 48, "the billing line breaks asis", tokens(r, "asis"))
+    by_request = [[s["cached"] for s in q["arms"]["fixed"]["samples"]] for q in r["requests"]]
+    t.ok(all(min(c) > r["requests"][n]["arms"]["fixed"]["samples"][0]["prompt"] - 400 for n, c in enumerate(by_request) if n),
+         "without it all but the new turn is reused", by_request)
+    t.equal(tokens(r, "fix:strip-billing"), tokens(r, "fixed"), "it is that fix that does it")
+    t.ok(min(tokens(r, "fix:pin-version-suffix")[2:]) > 500, "so does pinning it", tokens(r, "fix:pin-version-suffix"))
+    said = sorted((s["prompt"], s["cached"]) for q in r["requests"] for a in q["arms"].values() for s in a["samples"])
+    # The probes come first: the mock's log behind them is the replay's own.
+    heard = sorted((e["prompt_tokens"], e["cached_tokens"]) for e in log[-len(said):])
+    t.equal(said, heard, "prompt and cached tokens of every answer are those of the mock's log")
+    t.ok(r["speedup"]["from"] == "asis" and r["speedup"]["to"] == "fixed" and r["speedup"]["low"] is not None
+         and r["speedup"]["basis"] == "this session", "the headline is asis to fixed, with an interval", r["speedup"])
+    t.equal(r["speedup"]["saved_tokens"], arms["asis"]["tokens"]["prefilled"] - arms["fixed"]["tokens"]["prefilled"],
+            "saved tokens are the difference of the arms")
+    t.ok({"model", "max_tokens", "nonce", "billing stripped", "billing pinned"} <= set(r["changes"]),
+         "what was changed is told", r["changes"])
+    t.ok(r["prediction"]["cached_tokens_error"] is None or r["prediction"]["cached_tokens_error"] < 0.02
+         or max(tokens(r, "asis")) <= 48, "predicted cached tokens are near", r["prediction"])
+    expected = [(s["expected_cached"], s["cached"]) for q in r["requests"] for s in q["arms"]["fixed"]["samples"]]
+    t.ok(all(abs(e - c) <= 40 for e, c in expected), "request by request for fixed", expected)
+
+    t.equal(len({q["arms"][a]["samples"][0]["prompt"] for q in r["requests"][:1] for a in ("off", "asis")}), 1,
+            "off and asis have prompts of the same number of tokens")
+
+# ---- system turns, on a server that hoists them
+trace_turns = capture(conversation(4, system_turns=True))
+with t.mock(*lib.FAST, "--billing", "remove", "--system-turns", "hoist", "--head", "system") as mock:
+    r = replay(mock, trace_turns, "--prefill-only", "-n", "1", "--fix", "system-inline,drop-total-tokens")
+    c = {a: r["arms"][a]["tokens"]["cached"] for a in r["arms"]}
+    t.ok(c["fixed"] > 2 * c["asis"] and c["fix:system-inline"] > 2 * c["asis"] and c["fix:drop-total-tokens"] > 2 * c["asis"],
+         "system turns as user turns, or none of them, keep the prefix", c)
+    t.equal(r["speedup"]["low"], None, "one repeat has no interval")
+    inline = replay(mock, trace_turns, "--prefill-only", "-n", "1", "--inline-system", "user", "--arms", "asis")
+    t.ok(inline["arms"]["asis"]["tokens"]["cached"] > 2 * c["asis"], "--inline-system user does it for asis")
+    t.equal(inline["speedup"], None, "one arm has no speed-up")
+
+# ---- without a cache: cold by nature, and warm arms that are none say so
+with t.mock(*lib.FAST, "--no-cache") as mock:
+    r = replay(mock, trace, "--prefill-only", "-n", "1", "--arms", "off,fixed")
+    t.ok(sum(r["arms"]["fixed"]["verification"]["short_of_expected"][k] for k in ("not_trimmable", "other", "evicted")) >= 4,
+         "less reuse than expected is told, not rejected", r["arms"]["fixed"]["verification"])
+
+# ---- a trace without content
+bare = capture(conversation(3), "--content", "none")
+with t.mock(*lib.FAST) as mock:
+    r = replay(mock, bare, "--prefill-only", "-n", "1")
+    t.ok("synthetic text" in r["changes"] and r["arms"]["asis"]["tokens"]["cached"] > 0,
+         "a trace without content is replayed with synthetic text", r["changes"])
+    whole = [q["captured"]["prompt"] for q in r["requests"]]
+    made = [q["arms"]["off"]["samples"][0]["prompt"] for q in r["requests"]]
+    t.ok(all(0.5 < m / w < 2 for m, w in zip(made, whole)), "of about the same length", (made, whole))
+
+# ---- pace, quick, limit, two backends
+with t.mock(*lib.FAST) as one, t.mock("--prefill-rate", "20000", "--decode-rate", "0") as two:
+    r = replay(one, trace, "--prefill-only", "-n", "1", "--pace", "recorded", "--arms", "asis", "--limit", "2")
+    t.ok(len(r["requests"]) == 2 and r["worst_lag_seconds"] is not None, "recorded pace tells its lag", r["worst_lag_seconds"])
+    r = replay(two, trace, "--prefill-only", "-n", "1", "-b", one.url, "-b", "side=" + one.url)
+    t.equal(len(r["ranking"]), 4, "two backends, each alone and with another one for side requests")
+    t.equal(r["ranking"][-1]["backend"].split(",")[0], two.url, "the slower one comes last")
+    t.ok([x["session_seconds"] for x in r["ranking"]] == sorted(x["session_seconds"] for x in r["ranking"]),
+         "ranked by session time", r["ranking"])
+    text = t.command([lib.KVSCOPE, "replay", "-b", one.url, "--prefill-only", "-n", "2", "--quick", trace], env=ENV)
+    t.ok(text.status == 0 and "-> " in text.out and "verified" in text.out and "noise floor" in text.out,
+         "as text", text.out + text.err)
+    t.ok("prompt tokens, about" in text.err, "the size is told beforehand", text.err)
+
+# ---- what cannot be
+for argv, words in (((), "which backend"), (("-b", "ftp://x"), "neither http"), (("-b", "http://u:p@h/"), "must not hold"),
+                    (("-b", "http://127.0.0.1:9"), "127.0.0.1"), (("-b", "x", "--fix", "nothing"), "is not known"),
+                    (("-b", "x", "--pace", "slow"), "is not known")):
+    run = t.command([lib.KVSCOPE, "replay", *argv, trace], env=ENV)
+    t.ok(run.status == 2 and words in run.err and not run.out and len(run.err.splitlines()) == 1, f"{argv}: one line",
+         run.err + run.out)
+t.done()

@@ -1,0 +1,153 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""kvscope replay against backends that misbehave: contamination, errors, overload, cut streams, keys, Ctrl-C, resume."""
+import json
+import os
+import pathlib
+import random
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+
+import lib
+import sessions
+
+t = lib.Test()
+ENV = os.environ | {"XDG_STATE_HOME": str(t.scratch / "state")}
+
+c = sessions.Conversation(random.Random(3), "trouble")
+c.say("begin")
+bodies = []
+for _ in range(4):
+    bodies.append(c.request())
+    c.work()
+script = t.path("requests.json")
+script.write_text(json.dumps([("s1", None, body) for body in bodies]))
+with t.mock(*lib.FAST) as mock:
+    captured = t.run(["python3", lib.CLIENTS / "sessions.py", mock.url, script])
+trace = captured.trace
+
+
+class Fake:
+    def __init__(self, **behaviour):
+        self.file = t.path("behaviour.json")
+        self.change(**behaviour)
+        self.process = subprocess.Popen([sys.executable, lib.CLIENTS / "fake_backend.py", self.file],
+                                        stdout=subprocess.PIPE, text=True, start_new_session=True)
+        t.processes.append(self.process)
+        self.url = self.process.stdout.readline().strip()
+
+    def change(self, **behaviour):
+        new = pathlib.Path(str(self.file) + ".new")
+        new.write_text(json.dumps(behaviour))
+        new.rename(self.file)
+
+    def seen(self):
+        with urllib.request.urlopen(self.url + "/seen") as answer:
+            return json.load(answer)
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+
+
+def replay(fake, *options, env=ENV):
+    run = t.command([lib.KVSCOPE, "replay", "--json", "-b", fake.url, "--prefill-only", *options, trace], env=env)
+    run.result = json.loads(run.out) if run.out.startswith("{") else None
+    return run
+
+
+# ---- an off arm that is warm
+fake = Fake(cached=2000)
+run = replay(fake, "-n", "1", "--arms", "off,asis")
+off = run.result["arms"]["off"]["verification"]
+t.ok(run.status == 1 and off["verdict"] == "rejected" and "2000 of 5000" in off["reason"] and off["remedy"],
+     "a warm off arm is rejected, with reason and remedy", off)
+t.equal(run.result["arms"]["asis"]["verification"]["verdict"], "rejected",
+        "so is an arm that reuses what it never sent")
+t.equal(run.result["speedup"], None, "and there is no speed-up")
+
+# ---- nothing told: not zero
+fake.change(cached="absent")
+run = replay(fake, "-n", "1", "--arms", "off,asis")
+off = run.result["arms"]["off"]
+t.ok(run.status == 0 and off["verification"]["verdict"] == "not verified by the engine" and off["tokens"]["cached"] is None,
+     "no count is no proof, and not 0", off)
+
+# ---- requests that fail are errors, not samples
+fake.change(status=400, body='{"error":{"type":"exceed_context_size_error","message":"too long"}}')
+run = replay(fake, "-n", "1", "--arms", "asis")
+t.ok(run.status == 2 and "exceed_context_size_error: too long" in run.err and run.result["arms"]["asis"]["requests"] == 0,
+     "where every request fails, it is given up", run.err)
+fake.stop()
+
+fake = Fake(status=429, headers={"Retry-After": "0"}, times=2)
+run = replay(fake, "-n", "1", "--arms", "asis")
+samples = [s for q in run.result["requests"] for s in q["arms"]["asis"]["samples"]]
+t.ok(run.status == 0 and samples[0]["attempts"] == 3 and all(s["outcome"] == "done" for s in samples),
+     "an overloaded server is asked again", samples[0])
+t.ok("next attempt in 0 s" in run.err, "which is told", run.err)
+fake.stop()
+
+fake = Fake(cut=True)
+run = replay(fake, "-n", "1", "--arms", "asis")
+sample = run.result["requests"][0]["arms"]["asis"]["samples"][0]
+t.ok(run.status == 2 and sample["outcome"] == "cut" and "before its end" in sample["error"],
+     "a stream that breaks off is no sample", sample)
+fake.stop()
+
+# ---- keys
+fake = Fake(status=401, body='{"error":{"message":"no such key: KEY"}}')
+run = replay(fake, "-n", "1", "--arms", "asis", env=ENV | {"ANTHROPIC_API_KEY": "sk-ant-very-secret"})
+t.ok("no such key: ***" in run.err and "secret" not in run.err + run.out, "a key is sent and never shown", run.err)
+kept = "".join(p.read_text() for p in (t.scratch / "state").rglob("*") if p.is_file())
+t.ok("no such key" in kept and "secret" not in kept, "nor kept")
+fake.stop()
+
+# ---- no Anthropic route: converted, prefixes byte for byte
+fake = Fake(only_chat=True)
+run = replay(fake, "-n", "1", "--arms", "asis", "--max-tokens", "recorded")
+t.ok(run.status == 0 and "converted to Chat Completions" in run.result["changes"], "requests are converted", run.err)
+sent = [json.loads(b)["messages"] for b in fake.seen() if len(b) >= 4500]
+t.ok(len(sent) == 4 and all(b[:len(a)] == a and len(b) > len(a) for a, b in zip(sent, sent[1:])),
+     "each continues the one before", [len(m) for m in sent])
+raw = [b[b.index('"messages"'):b.rindex(']', 0, b.rindex('"max_tokens"'))] for b in fake.seen() if len(b) >= 4500]
+t.ok(all(b.startswith(a) for a, b in zip(raw, raw[1:])), "byte for byte")
+fake.stop()
+
+# ---- Ctrl-C keeps and reports; --resume goes on
+fake = Fake(delay=0.2)
+argv = [lib.KVSCOPE, "replay", "--json", "-b", fake.url, "--prefill-only", "-n", "2", "--arms", "off,asis", trace]
+process = subprocess.Popen([str(a) for a in argv], env=ENV, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                           start_new_session=True, text=True)
+t.processes.append(process)
+lib.wait_for(lambda: len([b for b in fake.seen() if len(b) >= 4500]) >= 6, 30)
+process.send_signal(signal.SIGINT)
+out, err = process.communicate(timeout=30)
+stopped = json.loads(out)
+done = sum(len(a["samples"]) for q in stopped["requests"] for a in q["arms"].values())
+t.ok(process.returncode == 2 and stopped["stopped"] and 4 <= done < 16 and "--resume" in err,
+     "Ctrl-C keeps and reports what is done", err)
+t.ok("Traceback" not in err and "cancelled" not in out, "a request that was cancelled is no sample")
+fake.change()
+run = t.command(argv + ["--resume"], env=ENV)
+result = json.loads(run.out)
+total = sum(len(a["samples"]) for q in result["requests"] for a in q["arms"].values())
+t.ok(run.status == 0 and total == 16 and 4 <= result["resumed"] <= done, "--resume sends only what is left", run.err)
+t.equal(sorted(p.suffix for p in (t.scratch / "state/kvscope").iterdir() if p.suffix == ".samples" and p.stat().st_mtime > time.time() - 1),
+        [], "and leaves nothing behind when it is done")
+
+# ---- the server goes away in the middle
+fake.change(delay=0.2)
+process = subprocess.Popen([str(a) for a in argv], env=ENV, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                           start_new_session=True, text=True)
+t.processes.append(process)
+before = len(fake.seen())
+lib.wait_for(lambda: len(fake.seen()) >= before + 12, 30)
+fake.stop()
+out, err = process.communicate(timeout=60)
+t.ok(process.returncode == 2 and json.loads(out)["stopped"], "a server that goes away ends it, with what there is", err)
+t.done()
