@@ -318,8 +318,11 @@ void cost_of_misses(const struct cost *c, struct why *why)
 		m->seconds_lost = NAN;
 		if (isnan(x->re_prefill) || m->lost_tokens == TOKENS_UNKNOWN)
 			continue;
-		double share = x->again > 0 ? fmin((double)m->lost_tokens / (double)x->again, 1) : 0;
-		m->seconds_lost = x->re_prefill * share;
+		double lost = (double)m->lost_tokens, again = (double)x->again, fresh = (double)x->prefilled - again;
+		m->seconds_lost = again > 0 ? x->re_prefill * fmin(lost / again, 1) : 0;
+		/* Behind a break on the wire what was sent before stands in no prefix: for a cache it is new. */
+		if (m->broken && lost > again && fresh > 0)
+			m->seconds_lost += x->prefill_new * fmin((lost - again) / fresh, 1);
 	}
 }
 

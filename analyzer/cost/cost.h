@@ -139,7 +139,10 @@ int cost_build(const struct report *report, const struct cost_options *options, 
 	       size_t error_bytes) __attribute__((warn_unused_result));
 void cost_release(struct cost *c);
 
-/* Sets seconds_lost of each miss: the re-prefill seconds of the tokens it lost. NaN where they are not known. */
+/*
+ * Sets seconds_lost of each miss: the prefill seconds of the tokens it lost. These are re-prefill, except behind a
+ * break that the client made: there no cache could have held them, and they count as new prefill. NaN where not known.
+ */
 void cost_of_misses(const struct cost *c, struct why *why);
 
 /* "reported", "measured", "modelled"; NULL for COST_UNKNOWN. */

@@ -364,6 +364,12 @@ static void misses_get_their_seconds(void **state)
 	};
 	struct why w = {.misses = misses, .nmisses = 4};
 	cost_of_misses(&k.c, &w);
+	/* Broken on the wire, it costs what was sent before, though no prefix holds it. */
+	struct why_miss broken = misses[2];
+	struct why v = {.misses = &broken, .nmisses = 1};
+	broken.broken = true;
+	cost_of_misses(&k.c, &v);
+	assert_true(broken.seconds_lost > 1);
 	assert_near(misses[0].seconds_lost, NAN);
 	assert_near(misses[1].seconds_lost, 0.5);
 	assert_near(misses[2].seconds_lost, 1); /* no more than was prefilled again */
