@@ -2,6 +2,7 @@
 #include "diff/diff.h"
 
 #include "base/array.h"
+#include "why/again.h"
 
 #include <stdlib.h>
 
@@ -18,44 +19,19 @@ static void find_client(struct diff_side *s)
 	s->client_bytes = s->client ? strcspn(s->client, " ") : 0;
 }
 
-/*
- * Of a request: what its conversation had sent before (its parent's prompt; after an expected miss, whose texts are
- * others, the repeated prefix) and the backend did not take from its cache. Returns whether that is known.
- */
-static bool re_prefilled_of(const struct diff_side *s, size_t i, int64_t *tokens, enum tokens_basis *basis)
-{
-	const struct report_exchange *e = &s->report->exchanges[i];
-	const struct why_request *r = &s->why->requests[i];
-	const struct report_exchange *parent = e->parent == LINEAGE_NONE ? NULL : &s->report->exchanges[e->parent];
-	bool expected = r->misses && s->why->misses[r->miss].cause->expected;
-	int64_t seen = parent && !expected ? parent->prompt : e->repeated;
-	int64_t reused = e->cached != TOKENS_UNKNOWN ? e->cached : r->matched_tokens;
-
-	if (seen == TOKENS_UNKNOWN || reused == TOKENS_UNKNOWN || e->basis == TOKENS_NONE)
-		return false;
-	seen = seen < e->prompt ? seen : e->prompt;
-	*tokens = seen > reused ? seen - reused : 0;
-	*basis = e->cached == TOKENS_UNKNOWN ? TOKENS_ESTIMATED
-					     : tokens_basis_join(e->basis, parent ? parent->basis : e->basis);
-	return true;
-}
-
 static void sum_re_prefilled(struct diff_side *s)
 {
 	int64_t sum = 0;
 	enum tokens_basis basis = TOKENS_NONE;
 
 	for (size_t i = 0; i < s->report->nexchanges; i++) {
-		int64_t tokens;
-		enum tokens_basis of;
-		if (s->report->exchanges[i].counts_only)
-			continue;
-		if (!re_prefilled_of(s, i, &tokens, &of)) {
-			s->re_prefilled_unknown++;
+		struct why_use use = why_use_of(s->report, s->why, i);
+		if (use.basis == TOKENS_NONE) {
+			s->re_prefilled_unknown += !s->report->exchanges[i].counts_only;
 			continue;
 		}
-		sum += tokens;
-		basis = tokens_basis_join(basis, of);
+		sum += use.again;
+		basis = tokens_basis_join(basis, use.basis);
 	}
 	s->re_prefilled = basis == TOKENS_NONE ? TOKENS_UNKNOWN : sum;
 	s->re_prefilled_basis = basis;

@@ -20,8 +20,7 @@ struct diff_side {
 	size_t client_bytes;
 	struct prefix prefix;
 	uint64_t expected; /* misses */
-	/* Prompt tokens of requests before that the backend read again: less what it reports to have reused, or, where
-	 * it reports nothing, less what why judges it could reuse (estimated). */
+	/* Sums of why_use.again: prompt tokens of requests before that the backend read again. */
 	int64_t re_prefilled;
 	enum tokens_basis re_prefilled_basis;
 	uint64_t re_prefilled_unknown; /* requests of which that is not known */
