@@ -3,6 +3,7 @@
 #include "cli/command.h"
 #include "cli/msg.h"
 #include "cmd/input.h"
+#include "cmd/report_html.h"
 #include "report/report_json.h"
 #include "report/report_text.h"
 #include "trace/reader.h"
@@ -15,13 +16,18 @@
 #define FOLLOW_POLL_MS 250
 #define COLUMNS_WITHOUT_TERMINAL 100
 
-enum { OPT_FOLLOW, OPT_ALL };
+enum { OPT_FOLLOW, OPT_ALL, OPT_HTML, OPT_ENGINE };
 
 static const struct option_spec options[] = {
 	[OPT_FOLLOW] = {.name = "follow",
 			.letter = 'f',
 			.help = "one line per request as it happens, until the run ends"},
 	[OPT_ALL] = {.name = "all", .letter = 'a', .help = "do not shorten long tables"},
+	[OPT_HTML] = {.name = "html", .arg = "FILE", .help = "write a page with charts instead (-: to stdout)"},
+	[OPT_ENGINE] = {.name = "engine",
+			.letter = 'e',
+			.arg = "ENGINE[@VERSION][+TEMPLATE]",
+			.help = "with --html: judge misses by what this backend does to a prompt"},
 	{0},
 };
 
@@ -29,6 +35,7 @@ static const char *const examples[] = {
 	"kvscope report",
 	"kvscope report --all session.jsonl",
 	"kvscope report --json | jq '.tokens'",
+	"kvscope report --html report.html",
 	"kvscope report --follow          # in a second terminal",
 	NULL,
 };
@@ -64,6 +71,10 @@ static int print_report(const struct command_line *cl, struct trace *traces, siz
 	if (report_build(traces, n, &report, error, sizeof(error)) < 0 ||
 	    cost_build(&report, NULL, &cost, error, sizeof(error)) < 0) {
 		msg_error("report: %s", error);
+		goto out;
+	}
+	if (option_given(cl, OPT_HTML)) {
+		status = report_html(option_value(cl, OPT_HTML), option_value(cl, OPT_ENGINE), &report, &cost);
 		goto out;
 	}
 	if (cl->json) {
@@ -181,6 +192,14 @@ static int run_report(const struct command_line *cl)
 
 	if (follows && (n > 1 || cl->json)) {
 		msg_error(n > 1 ? "report: --follow wants one trace" : "report: --follow prints no JSON");
+		return EXIT_TROUBLE;
+	}
+	if (option_given(cl, OPT_HTML) && (follows || cl->json)) {
+		msg_error("report: --html goes with neither --follow nor --json");
+		return EXIT_TROUBLE;
+	}
+	if (option_given(cl, OPT_ENGINE) && !option_given(cl, OPT_HTML)) {
+		msg_error("report: --engine is for --html; kvscope why takes it, too");
 		return EXIT_TROUBLE;
 	}
 	if (!follows)

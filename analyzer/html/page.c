@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: MIT */
+#include "html/parts.h"
+
+#include "base/clock.h"
+#include "kvscope/version.h"
+#include "report/report_blind.h"
+
+#include <math.h>
+
+#define SOURCES_SHOWN 6
+
+static const char *client_of(const struct report *r, size_t *n)
+{
+	const char *client = NULL;
+	for (size_t i = 0; i < r->nexchanges && !client; i++) {
+		const struct exchange_request *q = &r->exchanges[i].x->request;
+		client = exchange_header_value(q->headers, q->nheaders, "user-agent");
+	}
+	*n = client ? strcspn(client, " ") : 0;
+	return client;
+}
+
+static void sources(struct page *p)
+{
+	const struct report *r = p->report;
+	size_t n;
+	const char *client = client_of(r, &n);
+	char backend[64];
+
+	for (size_t i = 0; i < r->ntraces && i < SOURCES_SHOWN; i++) {
+		char when[24] = "";
+		if (r->traces[i].realtime_ns)
+			clock_iso8601(r->traces[i].realtime_ns, when, sizeof(when));
+		html_open(&p->h, "p", "class", "sub mono", HTML_END);
+		html_printf(&p->h, "%s  %s", r->traces[i].path, when);
+		html_close(&p->h);
+	}
+	if (r->ntraces > SOURCES_SHOWN) {
+		html_open(&p->h, "p", "class", "sub", HTML_END);
+		html_printf(&p->h, "and %zu more traces", r->ntraces - SOURCES_SHOWN);
+		html_close(&p->h);
+	}
+	html_open(&p->h, "p", "class", "sub", HTML_END);
+	if (client)
+		html_printf(&p->h, "%.*s · ", (int)(n < 60 ? n : 60), client);
+	if (r->all.model)
+		html_printf(&p->h, "%s%s · ", r->all.model, r->all.models ? " and others" : "");
+	backend_name(&p->why->backend, backend, sizeof(backend));
+	if (p->why->recognised)
+		html_printf(&p->h, "judged by what %s does to a prompt", backend);
+	else
+		html_text(&p->h, "judged by what the client put on the wire (--engine names the backend)");
+	html_close(&p->h);
+}
+
+static void tile(struct page *p, const char *what, const char *number, const char *more)
+{
+	html_open(&p->h, "li", HTML_END);
+	html_element(&p->h, "span", NULL, what);
+	html_element(&p->h, "b", NULL, number);
+	html_element(&p->h, "span", NULL, more);
+	html_close(&p->h);
+}
+
+static void tiles(struct page *p)
+{
+	const struct report_tokens *t = &p->report->all.tokens;
+	const struct cost_seconds *s = &p->cost->all;
+	const struct cost_speedup *fast = &p->cost->speedup;
+	int64_t again = 0, fresh = 0;
+	enum tokens_basis basis = TOKENS_NONE;
+	uint64_t unknown = 0;
+	char number[UNITS_CHARS], more[96], of[UNITS_CHARS];
+
+	for (size_t i = 0; i < p->report->nexchanges; i++) {
+		struct why_use use = why_use_of(p->report, p->why, i);
+		unknown += use.basis == TOKENS_NONE && !p->report->exchanges[i].counts_only;
+		if (use.basis == TOKENS_NONE)
+			continue;
+		again += use.again;
+		fresh += use.new;
+		basis = tokens_basis_join(basis, use.basis);
+	}
+	html_open(&p->h, "ul", "class", "tiles", HTML_END);
+	snprintf(more, sizeof(more), "tokens in %llu requests", (unsigned long long)p->report->all.requests);
+	tile(p, "Prompts", part_count(t->basis, t->sent, number), more);
+	if (basis != TOKENS_NONE && t->sent > 0)
+		snprintf(more, sizeof(more), "tokens, %.0f %% of all", 100.0 * (double)again / (double)t->sent);
+	else
+		snprintf(more, sizeof(more), "not known");
+	if (unknown > 0)
+		snprintf(more, sizeof(more), "tokens; %llu requests not known", (unsigned long long)unknown);
+	tile(p, "Prefilled again", part_count(basis, again, number), more);
+	tile(p, "New", part_count(basis, fresh, number), "tokens that nobody could reuse");
+	snprintf(number, sizeof(number), "%llu", (unsigned long long)p->why->unexpected);
+	snprintf(more, sizeof(more), "and %llu expected", (unsigned long long)(p->why->nmisses - p->why->unexpected));
+	tile(p, "Unexpected misses", number, more);
+	double prefill = s->re_prefill + s->prefill_new + s->prefill_unsplit;
+	snprintf(more, sizeof(more), "of %s in which something ran", units_seconds(s->wall - s->idle, of));
+	tile(p, "Prefill", units_seconds(isnan(s->wall) || prefill <= 0 ? NAN : prefill, number), more);
+	snprintf(more, sizeof(more), "not known");
+	if (!isnan(fast->factor))
+		snprintf(more, sizeof(more), "%s%.1fx as fast, estimated", fast->unknown ? "at least " : "",
+			 fast->factor);
+	tile(p, "A cache that holds saves", units_seconds(isnan(fast->factor) ? NAN : fast->saved, number), more);
+	html_close(&p->h);
+}
+
+/* What cost counts as new, since no cache could hold it: prompts that the client itself changed near their head. */
+static void broken_by_client(struct page *p, struct buf *to)
+{
+	int64_t tokens = 0;
+	char number[UNITS_CHARS];
+
+	for (size_t i = 0; i < p->why->nmisses; i++) {
+		const struct why_miss *m = &p->why->misses[i];
+		struct why_use use = why_use_of(p->report, p->why, m->exchange);
+		const struct cost_exchange *c = &p->cost->exchanges[m->exchange];
+		if (m->broken && !m->cause->expected && use.basis != TOKENS_NONE && use.again > c->again)
+			tokens += use.again - (c->again > 0 ? c->again : 0);
+	}
+	if (tokens > 0)
+		buf_printf(to,
+			   " Of the new ones %s had been sent before, too, behind a place that the client changed: no "
+			   "cache can hold those.",
+			   units_count(tokens, number));
+}
+
+void page_head(struct page *p)
+{
+	struct buf text;
+
+	html_open(&p->h, "header", HTML_END);
+	html_element(&p->h, "h1", NULL, "kvscope report");
+	buf_init(&text, 8192);
+	cost_headline(p->report, p->cost, &text);
+	broken_by_client(p, &text);
+	html_element(&p->h, "p", "lead", text.p);
+	buf_release(&text);
+	sources(p);
+	if (p->report->nexchanges > 0)
+		tiles(p);
+	html_close(&p->h);
+}
+
+/* ---- where the time went */
+
+struct share {
+	const char *class, *name;
+	double seconds;
+};
+
+static void seconds_bar(struct page *p, const struct share *shares, size_t n, double all)
+{
+	char text[160], time[UNITS_CHARS];
+	double x = 0;
+
+	svg_open(&p->h, "seconds-bar", 34, "Where the time went",
+		 "One bar, from left to right: prefill that was needed again, new prefill, decode, unknown, client. "
+		 "The table "
+		 "below has the numbers.");
+	for (size_t i = 0; i < n; i++) {
+		double width = 100 * shares[i].seconds / all;
+		if (!(shares[i].seconds > 0))
+			continue;
+		snprintf(text, sizeof(text), "%s: %s, %.1f %%", shares[i].name, units_seconds(shares[i].seconds, time),
+			 width);
+		svg_rect(&p->h, shares[i].class, x, 2, width, 30, text);
+		x += width;
+	}
+	svg_close(&p->h);
+}
+
+void page_seconds(struct page *p)
+{
+	const struct cost_seconds *s = &p->cost->all;
+	const struct share shares[] = {
+		{"again", "prefill, again", s->re_prefill},
+		{"new", "prefill, new", s->prefill_new},
+		{"unknown", "prefill, not known which", s->prefill_unsplit},
+		{"decode", "decode", s->decode},
+		{"unknown", "requests, not known what", s->unknown},
+		{"client", "client and tools", s->client},
+		{"idle", "idle, waiting for a person", s->idle},
+	};
+	static const struct part_key keys[] = {
+		{"again", "prefill, again"},    {"new", "prefill, new"},  {"decode", "decode"},
+		{"client", "client and tools"}, {"unknown", "not known"},
+	};
+	static const char *const columns[] = {"", "seconds", "share of what is not idle"};
+	size_t n = sizeof(shares) / sizeof(*shares);
+	double active = s->wall - s->idle;
+
+	part_open(p, "seconds", "Where the time went");
+	if (isnan(s->wall) || active <= 0) {
+		part_note(p, "Not known: no request was timed.");
+		html_close(&p->h);
+		return;
+	}
+	part_note(
+		p,
+		"Each moment counts once, however many requests run in it. Time spent waiting for a person is left out "
+		"of the bar.");
+	part_legend(p, keys, sizeof(keys) / sizeof(*keys));
+	html_open(&p->h, "figure", HTML_END);
+	seconds_bar(p, shares, n - 1, active);
+	html_close(&p->h);
+	part_table_open(p, "Table of seconds", NULL, columns, 3);
+	for (size_t i = 0; i < n; i++) {
+		char share[16] = "-";
+		part_row_open(p, NULL);
+		part_cell(p, shares[i].name);
+		part_cell_seconds(p, shares[i].seconds);
+		if (i + 1 < n && shares[i].seconds >= 0)
+			snprintf(share, sizeof(share), "%.1f %%", 100 * shares[i].seconds / active);
+		html_element(&p->h, "td", "n", share);
+		part_row_close(p);
+	}
+	part_row_open(p, NULL);
+	part_cell(p, "of the prefill: for tools and system prompt");
+	part_cell_seconds(p, s->system_prompt);
+	html_element(&p->h, "td", "n", "");
+	part_row_close(p);
+	part_table_close(p);
+	html_close(&p->h);
+}
+
+/* ---- what is missing */
+
+void page_losses(struct page *p)
+{
+	struct buf text;
+
+	buf_init(&text, 1 << 20);
+	report_blind(p->report, &text);
+	if (text.n > 0) {
+		part_open(p, "losses", "Not seen, or lost");
+		for (char *line = text.p, *end; line && *line; line = end) {
+			end = strchr(line, '\n');
+			if (end)
+				*end++ = '\0';
+			html_element(&p->h, "p", NULL, line);
+		}
+		html_close(&p->h);
+	}
+	buf_release(&text);
+}
+
+static void foot(struct page *p)
+{
+	html_open(&p->h, "footer", HTML_END);
+	html_text(
+		&p->h,
+		"Made by kvscope " KVSCOPE_VERSION ". Counts are as the backend reported them; those with ~ are "
+		"estimated. - is not known. The texts in this page are excerpts of the session; what looks like a key "
+		"is masked.");
+	html_close(&p->h);
+}
+
+int page_html(const struct page_input *in, struct buf *to)
+{
+	struct page p = {.report = in->report, .cost = in->cost, .why = in->why};
+	int result = -1;
+
+	html_init(&p.h, to);
+	if (prefix_find(in->report, &render_wire, &p.prefix) < 0)
+		goto out;
+	buf_puts(to, "<!DOCTYPE html>\n");
+	html_open(&p.h, "html", "lang", "en", HTML_END);
+	html_open(&p.h, "head", HTML_END);
+	html_void(&p.h, "meta", "charset", "utf-8", HTML_END);
+	html_void(&p.h, "meta", "name", "viewport", "content", "width=device-width, initial-scale=1", HTML_END);
+	/* Should anything of a trace ever get out of its place: it cannot load or run. */
+	html_void(&p.h, "meta", "http-equiv", "Content-Security-Policy", "content",
+		  "default-src 'none'; style-src 'unsafe-inline'", HTML_END);
+	html_void(&p.h, "meta", "name", "referrer", "content", "no-referrer", HTML_END);
+	html_element(&p.h, "title", NULL, "kvscope report");
+	html_open(&p.h, "style", HTML_END);
+	for (size_t i = 0; page_style[i]; i++)
+		buf_puts(to, page_style[i]);
+	html_close(&p.h);
+	html_close(&p.h);
+	html_open(&p.h, "body", HTML_END);
+	page_head(&p);
+	if (in->report->nexchanges > 0) {
+		page_seconds(&p);
+		page_causes(&p);
+		page_timeline(&p);
+		page_tokens(&p);
+		page_anatomy(&p);
+		page_systems(&p);
+	}
+	page_losses(&p);
+	foot(&p);
+	html_close(&p.h);
+	html_close(&p.h);
+	result = p.no_memory || to->failed ? -1 : 0;
+out:
+	prefix_release(&p.prefix);
+	return result;
+}

@@ -1,0 +1,217 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""kvscope report --html: well-formed, self-contained, nothing of the trace as markup, and its numbers those of --json."""
+import collections
+import json
+import os
+import re
+import xml.etree.ElementTree as ElementTree
+
+import lib
+import sessions
+
+t = lib.Test()
+# What an HTML parser closes by itself, or must not find closed: we write only what both kinds of parser read alike.
+VOID = {"meta", "br", "rect", "line", "path"}
+KNOWN = VOID | {"html", "head", "title", "style", "body", "header", "h1", "h2", "h3", "p", "ul", "ol", "li", "span", "b",
+                "section", "div", "figure", "svg", "desc", "g", "text", "circle", "details", "summary", "table", "caption",
+                "thead", "tbody", "tr", "th", "td", "data", "code", "pre", "del", "ins", "footer"}
+
+
+def kvscope(*args):
+    return t.command([lib.KVSCOPE, *args], env={**os.environ, "NO_COLOR": "1"})
+
+
+def page(trace, *options):
+    """The page as text and as a tree; raises where it is not well-formed."""
+    out = t.path("page.html")
+    run = kvscope("report", "--html", out, *options, *(trace if isinstance(trace, list) else [trace]))
+    if run.status != 0:
+        raise RuntimeError(run.err)
+    text = out.read_text()
+    return text, ElementTree.fromstring(text)
+
+
+def problems(text, root):
+    """What is wrong with a page, whatever it is about."""
+    parents = {child: parent for parent in root.iter() for child in parent}
+    ids = [e.get("id") for e in root.iter() if e.get("id")]
+    for name, n in collections.Counter(ids).items():
+        if n > 1:
+            yield f"id {name} twice"
+    for name in set(re.findall(r"<(\w+)\b[^>]*/>", text)) - VOID:
+        yield f"<{name}/>"
+    for e in root.iter():
+        if e.tag not in KNOWN:
+            yield f"element {e.tag}"
+        for key, value in e.attrib.items():
+            if key.startswith("on") or key in ("src", "href") or "url(" in value or "javascript" in value.lower():
+                yield f"attribute {key}={value}"
+            if key in ("x", "y", "width", "height", "x1", "x2", "y1", "y2", "cx", "cy", "r") and \
+                    not re.fullmatch(r"-?[0-9.]+%?", value):
+                yield f"{e.tag} {key}={value}"
+        if e.tag == "svg" and e.get("role") == "img":
+            said = {c.get("id"): c.text for c in e if c.tag in ("title", "desc")}
+            if len(said) != 2 or not all(said.values()) or set(e.get("aria-labelledby").split()) != set(said):
+                yield f"svg {e.get('id')} without title or description"
+        elif e.tag == "svg" and e.get("aria-hidden") != "true" and parents[e].tag != "svg":
+            yield "an svg that is neither named nor hidden"
+        if e.tag == "tr" and parents[e].tag == "tbody" and len(e) > 1:
+            heads = parents[parents[e]].find("thead/tr")
+            if len(heads) != len(e):
+                yield f"a row of {len(e)} cells below {len(heads)} heads"
+    for word in ("http://", "https://", "@import", "<script", "nan", "-nan", "inf%"):
+        if re.search(rf"(?<![a-z.]){re.escape(word)}\b" if word[-1] == "n" else re.escape(word), text):
+            yield f"{word} in the page"
+
+
+def table(root, section, head):
+    """The rows of the table whose first head is this: cells as (text, exact value)."""
+    for found in root.iter("section"):
+        if found.get("id") != section:
+            continue
+        for candidate in found.iter("table"):
+            heads = ["".join(th.itertext()) for th in candidate.iter("th")]
+            if heads[:len(head)] == head:
+                return [[("".join(td.itertext()), td.find("data").get("value") if td.find("data") is not None else None)
+                         for td in tr] for tr in candidate.find("tbody")]
+    return None
+
+
+def number(cell):
+    return None if cell[1] is None else float(cell[1]) if "." in cell[1] else int(cell[1])
+
+
+def near(a, b):
+    return a == b or (a is not None and b is not None and abs(a - b) < 2e-6)
+
+
+def send(bodies, mock_options=lib.FAST, agents=None, options=()):
+    script = t.path("requests.json")
+    script.write_text(json.dumps([("s", a, body) for a, body in zip(agents or [None] * len(bodies), bodies)]))
+    with t.mock(*mock_options) as mock:
+        run = t.run(["python3", lib.CLIENTS / "sessions.py", mock.url, script], options=options)
+    if run.status != 0:
+        raise RuntimeError(run.out + run.err)
+    return run.trace
+
+
+def same_numbers(what, traces, *engine):
+    """The tables against report --json and why --json."""
+    text, root = page(traces, *engine)
+    t.equal(list(problems(text, root)), [], f"{what}: well-formed, self-contained, every chart named")
+    paths = traces if isinstance(traces, list) else [traces]
+    data = json.loads(kvscope("report", "--json", *paths).out)
+    rows = table(root, "tokens", ["request", "prompt"])
+    wrong = [(x["id"], row) for x, row in zip(data["exchanges"], rows) if not (
+        row[0][0].split()[0].split(":")[-1] == str(x["id"]) and row[0][0].split()[1] == x["lineage"] and
+        number(row[1]) == x["tokens"]["prompt"] and number(row[2]) == x["tokens"]["cached"] and
+        near(number(row[5]), x["cost"]["prefill"]) and near(number(row[6]), x["cost"]["re_prefill"]) and
+        near(number(row[7]), x["cost"]["decode"]))]
+    t.ok(rows and len(rows) == len(data["exchanges"]) and not wrong, f"{what}: {len(rows or ())} requests as in --json",
+         wrong[:3])
+    seconds = {row[0][0]: number(row[1]) for row in table(root, "seconds", [""]) or []}
+    expected = {"prefill, again": "re_prefill", "prefill, new": "prefill_new", "decode": "decode",
+                "client and tools": "client", "idle, waiting for a person": "idle",
+                "requests, not known what": "unknown", "of the prefill: for tools and system prompt": "system_prompt"}
+    off = {name: (seconds.get(name), data["seconds"][key]) for name, key in expected.items()
+           if seconds and not near(seconds.get(name), data["seconds"][key])}
+    t.equal(off, {}, f"{what}: seconds as in --json")
+    parts = {row[0][0].split()[0]: number(row[1]) for row in table(root, "anatomy", ["", "tokens"]) or []}
+    if data["prompt_split"]:
+        t.equal(parts, data["prompt_split"] if set(parts) == {"tools", "system", "history", "new"} else None,
+                f"{what}: the prompts' parts as in --json")
+    systems = table(root, "systems", ["fingerprint"]) or []
+    t.equal([(r[0][0], number(r[1]), number(r[3]), number(r[4])) for r in systems],
+            [(s["fingerprint"][:12], s["requests"], s["bytes"], s["tokens"]) for s in data["system_prompts"]],
+            f"{what}: system prompts as in --json")
+    return text, root, data
+
+
+def same_causes(what, trace, engine):
+    _, root = page(trace, "--engine", engine)
+    why = json.loads(kvscope("why", "--engine", engine, "--json", trace).out)["verdicts"][0]
+    rows = table(root, "causes", ["cause"]) or []
+    t.equal([(r[0][0], r[1][0] == "yes", number(r[2]), number(r[3])) for r in rows],
+            [(c["cause"], c["expected"], c["misses"], c["lost_tokens"]) for c in why["causes"]], f"{what}: causes as in why --json")
+
+
+# ---- what a session may be
+mixed = lib.ROOT / "tests/e2e/t400_session.jsonl"
+same_numbers("a session with a failure and losses", mixed)
+planted = sessions.session(41, "tools_grown")
+timed = send(planted.bodies, ("--prefill-rate", "20000", "--decode-rate", "2000"))
+text, root, data = same_numbers("a session with a miss", timed)
+same_causes("a session with a miss", timed, "llama.cpp@b1")
+t.ok(data["speedup"]["factor"] is not None and "Cost by cause" in text, "it knows the seconds")
+both = [str(timed), str(mixed)]
+same_numbers("two traces", both)
+agents = [None, None, "reader", "reader", None, "reader"]
+same_numbers("a sub-agent", send(sessions.session(42).bodies, agents=agents))
+hidden = send(planted.bodies, options=("--content", "none"))
+same_numbers("a trace without content", hidden)
+
+# ---- nothing of the trace is markup, and no key gets out
+key = "sk-ant-" + "Zx9" * 14
+evil = sessions.session(43, "system_changed")
+for n, body in enumerate(evil.bodies):
+    body["tools"][1]["name"] = "<script>alert(1)</script>\x00\x1b[31m"
+    body["tools"][2]["description"] = '"><img src=x onerror=alert(2)>' + key
+    body["model"] = "</title><script>alert(3)</script>&amp;"
+    body["system"][2]["text"] = f"{key} {n // 3} </pre><script>alert(4)</script> " + body["system"][2]["text"]
+trace = send(evil.bodies)
+text, root = page(trace)
+t.equal(list(problems(text, root)), [], "hostile names and texts: no markup of theirs")
+t.ok("&lt;script&gt;alert(1)&lt;/script&gt;" in text and "alert(4)" in text, "they are shown as text")
+t.ok(key not in text and "[masked]" in text, "keys are masked")
+t.ok("Content-Security-Policy" in text and "default-src 'none'" in text.replace("&#39;", "'"), "and nothing may be loaded")
+
+# ---- empty, cut, large
+whole = timed.read_bytes()
+empty, cut = t.path("empty.jsonl"), t.path("cut.jsonl")
+empty.write_bytes(whole[:whole.index(b"\n") + 1])
+text, root = page(empty)
+t.ok(not list(problems(text, root)) and "No request to a language model was seen." in text, "an empty trace: it says so")
+wrong = []
+for n in range(1, 10):
+    cut.write_bytes(whole[:len(whole) * n // 10])
+    text, root = page(cut)
+    wrong += list(problems(text, root))
+t.equal(wrong, [], "cut traces: what there is")
+
+many = []
+for n in range(110):
+    s = sessions.session(9000 + n, "tools_changed" if n % 9 == 0 else None)
+    for body in s.bodies:
+        for tool in body["tools"]:
+            tool["description"] = tool["description"][:40]
+        body["system"][2]["text"] = body["system"][2]["text"][:300] + s.name
+        many.append((s.name, body))
+script = t.path("requests.json")
+script.write_text(json.dumps([(name, None, body) for name, body in many]))
+with t.mock(*lib.FAST, "--cache-tokens", "100000000") as mock:
+    run = t.run(["python3", lib.CLIENTS / "sessions.py", mock.url, script])
+text, root = page(run.trace)
+rows = table(root, "tokens", ["request"])
+t.equal(list(problems(text, root)), [], f"{len(many)} requests: well-formed")
+t.ok(len(text) < 1_500_000 and len(rows) < len(many) and "are left out" in rows[-1][0][0],
+     f"{len(many)} requests: {len(text)} bytes, the table shortened and it is told", (len(text), len(rows)))
+t.ok("the average of" in text, "columns stand for several requests")
+
+# ---- the file, and wrong arguments
+out = t.path("mode.html")
+run = kvscope("report", "--html", out, mixed)
+t.ok(out.stat().st_mode & 0o777 == 0o600 and run.out == "" and str(out) in run.err, "for the owner alone; it says where", run.err)
+stdout = kvscope("report", "--html", "-", mixed)
+t.ok(stdout.status == 0 and stdout.out.startswith("<!DOCTYPE html>") and stdout.err == "", "- is stdout")
+for name, args in (("--json too", ("--html", out, "--json", mixed)), ("--follow too", ("--html", out, "--follow", mixed)),
+                   ("no such engine", ("--html", out, "--engine", "llama", mixed)),
+                   ("--engine without --html", ("--engine", "vllm", mixed)),
+                   ("a folder that is not there", ("--html", t.path("none") / "x.html", mixed)),
+                   ("a file that is a folder", ("--html", t.scratch, mixed)),
+                   ("a missing trace", ("--html", t.path("x.html"), t.path("none.jsonl")))):
+    run = kvscope("report", *args)
+    t.ok(run.status == 2 and run.out == "" and run.err.startswith("kvscope: ") and run.err.count("\n") == 1,
+         f"{name}: status 2, one line", run.out + run.err)
+t.equal(kvscope("report", "--html").status, 2, "no file named: status 2")
+t.done()
