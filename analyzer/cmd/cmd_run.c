@@ -4,8 +4,10 @@
 #include "cli/msg.h"
 #include "collect/collector.h"
 #include "kvscope/env.h"
+#include "run/afterword.h"
 #include "run/env.h"
 #include "run/explain.h"
+#include "run/fix.h"
 #include "run/launch.h"
 #include "run/leftover.h"
 #include "run/preflight.h"
@@ -28,7 +30,7 @@
 #define GRACE_QUIET_MS 100
 #define GRACE_MAX_MS 1000
 
-enum { OPT_OUTPUT, OPT_CONTENT, OPT_UPSTREAM, OPT_CACERT, OPT_RING_SIZE, OPT_NO_FOLLOW, OPT_KEEP, OPT_QUIET };
+enum { OPT_OUTPUT, OPT_CONTENT, OPT_UPSTREAM, OPT_CACERT, OPT_RING_SIZE, OPT_NO_FOLLOW, OPT_KEEP, OPT_FIX, OPT_QUIET };
 
 static const struct option_spec options[] = {
 	[OPT_OUTPUT] = {.name = "output", .letter = 'o', .arg = "FILE", .help = "where the trace goes"},
@@ -48,6 +50,7 @@ static const struct option_spec options[] = {
 	[OPT_KEEP] = {.name = "keep",
 		      .arg = "N",
 		      .help = "how many traces to keep in the default place (default: 50; 0: all)"},
+	[OPT_FIX] = {.name = "fix", .help = "set what the last trace of this command made here asks for, and say what"},
 	[OPT_QUIET] = {.name = "quiet", .letter = 'q', .help = "say nothing unless something goes wrong"},
 	{0},
 };
@@ -61,9 +64,11 @@ struct run {
 	bool follow;
 	bool relay; /* through `relayed`, in place of the preloaded library */
 	struct relayed relayed;
+	bool wants_fix, quiet;
 
 	struct launch launch;
 	struct preflight preflight;
+	struct fix fix;
 	bool said; /* the one line before the command */
 	/* Set while the command is watched. */
 	struct collector *collector;
@@ -82,7 +87,9 @@ static int parse(const struct command_line *cl, struct run *r)
 	r->ring_bytes = RING_BYTES_DEFAULT;
 	r->keep = KEEP_DEFAULT;
 	r->follow = !option_given(cl, OPT_NO_FOLLOW);
-	msg_quiet(option_given(cl, OPT_QUIET));
+	r->wants_fix = option_given(cl, OPT_FIX);
+	r->quiet = option_given(cl, OPT_QUIET);
+	msg_quiet(r->quiet);
 	if (cl->nargs == 0) {
 		msg_error("run: which command? (kvscope run [OPTIONS] -- COMMAND [ARG...])");
 		return -1;
@@ -186,6 +193,7 @@ static int open_collector(struct run *r, char *error, size_t error_bytes)
 	struct trace_header header = {
 		.command = (const char *const *)r->argv,
 		.cwd = getcwd(cwd, sizeof(cwd)),
+		.fix = (const char *const *)r->fix.settings,
 		.capture_mode = r->relay ? "relay" : "preload",
 		.upstream = r->relay ? r->relayed.upstream.url : NULL,
 		.content = r->content,
@@ -354,6 +362,8 @@ static void say_summary(const struct run *r, const struct collector_summary *s)
 		msg_note("%" PRIu64
 			 " process%s of the run live%s on; to finish the trace when they end: kvscope collect %s",
 			 s->alive, s->alive == 1 ? "" : "es", s->alive == 1 ? "s" : "", r->ring);
+	if (s->exchanges > 0 && !r->quiet)
+		afterword_say(r->trace);
 	msg_note("trace: %s; next: kvscope report%s%s", r->trace, r->output ? " " : "", r->output ? r->output : "");
 }
 
@@ -398,6 +408,7 @@ static void finish(struct run *r)
 
 static void release(struct run *r)
 {
+	fix_release(&r->fix);
 	free(r->folder);
 	free(r->trace);
 	free(r->ring);
@@ -411,6 +422,8 @@ static int run_run(const struct command_line *cl)
 		return EXIT_TROUBLE;
 	launch_init(&r.launch);
 	look(&r);
+	if (r.wants_fix)
+		fix_apply(r.argv[0], &r.fix);
 	/* What cannot be executed leaves no trace; exec, not we, has the last word on that. */
 	if (r.preflight.verdict != PREFLIGHT_NOT_FOUND && r.preflight.verdict != PREFLIGHT_NOT_EXECUTABLE &&
 	    watch(&r) != EXIT_OK) {

@@ -3,6 +3,7 @@
 #include "cli/msg.h"
 #include "cmd/input.h"
 #include "cost/cost.h"
+#include "why/settings.h"
 #include "why/why_text.h"
 
 enum { OPT_ENGINE, OPT_ALL, OPT_CHECK };
@@ -24,17 +25,8 @@ static const char *const examples[] = {
 	NULL,
 };
 
-/* Without a backend that is given or recognised: those that differ most in what they do to a prompt. */
-static const struct backend candidates[] = {
-	{.engine = ENGINE_LLAMACPP, .chat_template = TEMPLATE_PLAIN},
-	{.engine = ENGINE_VLLM, .chat_template = TEMPLATE_QWEN3},
-	{.engine = ENGINE_OLLAMA, .chat_template = TEMPLATE_PLAIN},
-};
-
-#define CANDIDATES (sizeof(candidates) / sizeof(*candidates))
-
 struct verdicts {
-	struct why list[CANDIDATES];
+	struct why list[WHY_CANDIDATES];
 	size_t n;
 	uint64_t unexpected;
 };
@@ -81,8 +73,8 @@ static int judge_all(const struct command_line *cl, struct report *report, struc
 	if (backend.engine != ENGINE_UNKNOWN)
 		return judge(report, &backend, true, v);
 	msg_note("the responses do not say which backend it was; one verdict each for some (--engine names one)");
-	for (size_t i = 0; i < CANDIDATES; i++)
-		if (judge(report, &candidates[i], false, v) < 0)
+	for (size_t i = 0; i < WHY_CANDIDATES; i++)
+		if (judge(report, &why_candidates[i], false, v) < 0)
 			return -1;
 	return 0;
 }

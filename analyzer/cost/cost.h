@@ -155,5 +155,7 @@ const char *cost_claim_name(enum cost_claim claim);
  * that holds would save. One to five sentences. Appends.
  */
 void cost_headline(const struct report *r, const struct cost *c, struct buf *to);
+/* The same without what was sent and what failed; nothing if nothing is known. */
+void cost_short_headline(const struct cost *c, struct buf *to);
 
 #endif

@@ -21,20 +21,20 @@ static void part_of(struct buf *to, double part, double whole)
 		buf_printf(to, "%s of %s", units_seconds(part, a), units_seconds(whole, b));
 }
 
-static void tokens(const struct report *r, const struct cost *c, struct buf *to)
+static void tokens(const struct cost *c, struct buf *to)
 {
 	const struct cost_tokens *t = &c->tokens;
 	char again[UNITS_CHARS], fresh[UNITS_CHARS];
-
 	const char *about = t->basis == TOKENS_REPORTED ? "" : "about ";
 
-	report_headline_sizes(r, to);
-	buf_puts(to, t->unknown > 0 ? ". As far as the backend tells, " : ". ");
+	if (t->unknown > 0)
+		buf_puts(to, "As far as the backend tells, ");
 	if (t->again == 0)
-		buf_printf(to, "%s%s were prefilled, all of them new.", about, units_count(t->prefilled, fresh));
+		buf_printf(to, "%s%s prompt tokens were prefilled, all of them new.", about,
+			   units_count(t->prefilled, fresh));
 	else
-		buf_printf(to, "%s%s were prefilled again although the model had seen them; %s were new.", about,
-			   units_count(t->again, again), units_count(t->prefilled - t->again, fresh));
+		buf_printf(to, "%s%s prompt tokens were prefilled again although the model had seen them; %s were new.",
+			   about, units_count(t->again, again), units_count(t->prefilled - t->again, fresh));
 	if (t->unknown > 0) {
 		buf_puts(to, " It does not tell for ");
 		units_plural(to, t->unknown, "request");
@@ -81,29 +81,43 @@ static void saving(const struct cost *c, struct buf *to)
 	buf_printf(to, " (%.1fx, estimated).", s->factor);
 }
 
+static double prefill_of(const struct cost *c)
+{
+	return c->all.re_prefill + c->all.prefill_new + c->all.prefill_unsplit;
+}
+
+static bool knows(const struct cost *c)
+{
+	return c->tokens.basis != TOKENS_NONE || prefill_of(c) > 0;
+}
+
+void cost_short_headline(const struct cost *c, struct buf *to)
+{
+	double prefill = prefill_of(c);
+
+	if (!knows(c))
+		return;
+	if (c->tokens.basis != TOKENS_NONE) {
+		tokens(c, to);
+		buf_putc(to, ' ');
+	}
+	if (!(prefill > 0)) {
+		buf_puts(to, "How long the prefill took is not known.");
+		return;
+	}
+	part_of(to, prefill, c->all.wall - c->all.idle);
+	buf_puts(to, " were prefill.");
+	saving(c, to);
+}
+
 void cost_headline(const struct report *r, const struct cost *c, struct buf *to)
 {
-	const struct cost_seconds *s = &c->all;
-	double prefill = s->re_prefill + s->prefill_new + s->prefill_unsplit;
-
-	if (c->tokens.basis == TOKENS_NONE && !(prefill > 0)) {
+	if (!knows(c)) {
 		report_headline(r, to);
 		return;
 	}
-	if (c->tokens.basis == TOKENS_NONE) {
-		report_headline_sizes(r, to);
-		buf_putc(to, '.');
-	} else {
-		tokens(r, c, to);
-	}
-	buf_putc(to, ' ');
-	if (prefill > 0) {
-		part_of(to, prefill, s->wall - s->idle);
-		buf_puts(to, " were prefill.");
-	} else {
-		buf_puts(to, "How long the prefill took is not known.");
-	}
-	if (prefill > 0)
-		saving(c, to);
+	report_headline_sizes(r, to);
+	buf_puts(to, ". ");
+	cost_short_headline(c, to);
 	report_headline_failed(r, to);
 }

@@ -55,6 +55,12 @@ void line_header(struct buf *to, const struct trace_header *h)
 		json_out_cstr(&j, NULL, *change);
 	json_out_end(&j);
 	json_out_cstr(&j, "content", h->content == CONTENT_NONE ? "none" : "full");
+	if (h->fix && h->fix[0]) {
+		json_out_array(&j, "fix");
+		for (size_t i = 0; h->fix[i]; i++)
+			json_out_cstr(&j, NULL, h->fix[i]);
+		json_out_end(&j);
+	}
 	end(&j);
 }
 

@@ -258,6 +258,31 @@ char *trace_place_newest(const char *folder, const char *cwd, int *elsewhere, ch
 	return newest;
 }
 
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	return slash ? slash + 1 : path;
+}
+
+char *trace_place_newest_of(const char *folder, const char *cwd, const char *command)
+{
+	struct found *list;
+	size_t n;
+	char ignored[256], *newest = NULL;
+
+	if (list_traces(folder, &list, &n) < 0)
+		return NULL;
+	for (size_t i = 0; i < n && !newest; i++) {
+		struct trace t;
+		if (trace_open(list[i].path, &t, ignored, sizeof(ignored)) == 0 && t.cwd && strcmp(t.cwd, cwd) == 0 &&
+		    t.command && t.command[0] && strcmp(base_name(t.command[0]), base_name(command)) == 0)
+			newest = strdup(list[i].path);
+		trace_release(&t);
+	}
+	found_free(list, n);
+	return newest;
+}
+
 void trace_place_prune(const char *folder, size_t keep)
 {
 	struct found *list;

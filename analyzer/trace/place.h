@@ -22,6 +22,11 @@ char *trace_place_new(const char *folder, const char *command, unsigned long lon
  * Caller frees; NULL with one line in error when there is none.
  */
 char *trace_place_newest(const char *folder, const char *cwd, int *elsewhere, char *error, size_t error_bytes);
+/*
+ * The newest trace in the folder that was made in cwd with a command of the same base name. Caller frees; NULL: there
+ * is none.
+ */
+char *trace_place_newest_of(const char *folder, const char *cwd, const char *command);
 /* Removes all but the newest `keep` default traces. Those of runs that still go on stay, and other files do. */
 void trace_place_prune(const char *folder, size_t keep);
 

@@ -41,11 +41,39 @@ size_t trace_find_exchange(const struct trace *t, uint64_t id)
 
 /* Each of these adds what a line says to the trace. Returns NULL, or what is wrong with it (static words). */
 
+static void free_words(char **words)
+{
+	for (size_t i = 0; words && words[i]; i++)
+		free(words[i]);
+	free(words);
+}
+
+/* Copies an array of strings. -1: something else is in it; *out stays NULL without memory. */
+static int read_words(const cJSON *array, char ***out)
+{
+	const cJSON *word;
+	size_t n = 0;
+	char **words = calloc((size_t)cJSON_GetArraySize(array) + 1, sizeof(*words));
+
+	*out = words;
+	cJSON_ArrayForEach(word, array)
+	{
+		if (!cJSON_IsString(word))
+			return -1;
+		if (words && !(words[n++] = strdup(word->valuestring))) {
+			free_words(words);
+			*out = words = NULL;
+		}
+	}
+	return 0;
+}
+
 static const char *read_header(struct trace *t, const cJSON *line, struct line_place place)
 {
 	(void)place;
 	struct fields f = {0};
-	const cJSON *clock = field_object(&f, line, "clock"), *command = field_array(&f, line, "command"), *word;
+	const cJSON *clock = field_object(&f, line, "clock"), *command = field_array(&f, line, "command");
+	const cJSON *fix = cJSON_GetObjectItemCaseSensitive(line, "fix");
 	struct str run_id = field_str(&f, line, "run_id"), content = field_str(&f, line, "content");
 
 	if (t->version)
@@ -58,17 +86,10 @@ static const char *read_header(struct trace *t, const cJSON *line, struct line_p
 	t->content = str_eq(content, STR("none")) ? CONTENT_NONE : CONTENT_FULL;
 	for (size_t i = 0; i < sizeof(t->run_id) && run_id.n == 2 * sizeof(t->run_id); i++)
 		t->run_id[i] = (uint8_t)strtoul((char[]){run_id.p[2 * i], run_id.p[2 * i + 1], 0}, NULL, 16);
-	t->command = calloc((size_t)cJSON_GetArraySize(command) + 1, sizeof(*t->command));
-	size_t n = 0;
-	cJSON_ArrayForEach(word, command)
-	{
-		if (!cJSON_IsString(word))
-			return "command";
-		if (t->command && (t->command[n] = strdup(word->valuestring)))
-			n++;
-		else
-			f.no_memory = true;
-	}
+	if (read_words(command, &t->command) < 0)
+		return "command";
+	if (fix && read_words(fix, &t->fix) < 0)
+		return "fix";
 	if (f.no_memory || !t->command)
 		return out_of_memory;
 	/* Last: it tells whether there was a header. */
@@ -419,8 +440,6 @@ void trace_release(struct trace *t)
 		free(t->opaque[i].server_name);
 		free(t->opaque[i].reason);
 	}
-	for (size_t i = 0; t->command && t->command[i]; i++)
-		free(t->command[i]);
 	if (in) {
 		struct exchange_id *id, *next;
 		HASH_ITER(hh, in->ids, id, next)
@@ -442,7 +461,8 @@ void trace_release(struct trace *t)
 	free(t->parts);
 	free(t->processes);
 	free(t->opaque);
-	free(t->command);
+	free_words(t->command);
+	free_words(t->fix);
 	free(t->cwd);
 	free(t->capture_mode);
 	free(t->upstream);

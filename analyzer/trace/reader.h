@@ -54,6 +54,7 @@ struct trace {
 	uint8_t run_id[16];
 	uint64_t monotonic_ns, realtime_ns;
 	char **command; /* NULL-terminated */
+	char **fix;     /* "NAME=VALUE" that `kvscope run --fix` set, NULL-terminated; NULL: none */
 	char *cwd;
 	char *capture_mode;
 	char *upstream; /* NULL: none */

@@ -25,6 +25,7 @@ struct trace_header {
 	uint64_t realtime_ns;
 	const char *const *command; /* NULL-terminated; arguments after the program name are the user's own words */
 	const char *cwd;
+	const char *const *fix; /* "NAME=VALUE" that --fix set, NULL-terminated; NULL: none */
 	const char *capture_mode;
 	const char *upstream; /* relay: URL of the server; else NULL */
 	enum content_mode content;

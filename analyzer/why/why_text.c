@@ -3,6 +3,7 @@
 
 #include "base/json_out.h"
 #include "report/units.h"
+#include "why/settings.h"
 
 #include <math.h>
 
@@ -85,24 +86,9 @@ static void cause_text(const struct report *report, const struct why *w, const s
 static void environment(const struct why *w, const struct why_cause *causes, size_t n, const struct why_text_style *s,
 			struct buf *to)
 {
-	const char *given[CAUSES_MAX];
-	size_t ngiven = 0;
+	const char *given[WHY_SETTINGS_MAX];
+	size_t ngiven = why_settings(w, causes, n, given, WHY_SETTINGS_MAX);
 
-	for (size_t i = 0; i < n; i++) {
-		const struct why_miss *m = &w->misses[causes[i].worst];
-		for (int k = -1; k < WHY_BEHIND_MAX; k++) {
-			const struct breaker *b = k < 0 ? causes[i].cause : m->behind[k];
-			const char *env =
-				b && !b->expected ? breaker_fix_for(b, FIX_ENV, m->client, &w->backend) : NULL;
-			size_t at = 0;
-			if (!env)
-				continue;
-			while (at < ngiven && strcmp(given[at], env) != 0)
-				at++;
-			if (at == ngiven && ngiven < CAUSES_MAX)
-				given[ngiven++] = env;
-		}
-	}
 	if (ngiven == 0)
 		return;
 	buf_printf(to, "\n%sTo try it%s, in the environment of the client:\n", s->bold, s->reset);
