@@ -21,20 +21,21 @@ static void part_of(struct buf *to, double part, double whole)
 		buf_printf(to, "%s of %s", units_seconds(part, a), units_seconds(whole, b));
 }
 
-static void tokens(const struct cost *c, struct buf *to)
+/* what: "prompt tokens " where nothing before says so. */
+static void tokens(const struct cost *c, const char *what, struct buf *to)
 {
 	const struct cost_tokens *t = &c->tokens;
 	char again[UNITS_CHARS], fresh[UNITS_CHARS];
-	const char *about = t->basis == TOKENS_REPORTED ? "" : "about ";
+	const char *about = t->basis == TOKENS_REPORTED ? "" : t->unknown > 0 ? "about " : "About ";
 
 	if (t->unknown > 0)
 		buf_puts(to, "As far as the backend tells, ");
 	if (t->again == 0)
-		buf_printf(to, "%s%s prompt tokens were prefilled, all of them new.", about,
-			   units_count(t->prefilled, fresh));
+		buf_printf(to, "%s%s %swere prefilled, all of them new.", about, units_count(t->prefilled, fresh),
+			   what);
 	else
-		buf_printf(to, "%s%s prompt tokens were prefilled again although the model had seen them; %s were new.",
-			   about, units_count(t->again, again), units_count(t->prefilled - t->again, fresh));
+		buf_printf(to, "%s%s %swere prefilled again although the model had seen them; %s were new.", about,
+			   units_count(t->again, again), what, units_count(t->prefilled - t->again, fresh));
 	if (t->unknown > 0) {
 		buf_puts(to, " It does not tell for ");
 		units_plural(to, t->unknown, "request");
@@ -91,14 +92,14 @@ static bool knows(const struct cost *c)
 	return c->tokens.basis != TOKENS_NONE || prefill_of(c) > 0;
 }
 
-void cost_short_headline(const struct cost *c, struct buf *to)
+static void short_headline(const struct cost *c, const char *what, struct buf *to)
 {
 	double prefill = prefill_of(c);
 
 	if (!knows(c))
 		return;
 	if (c->tokens.basis != TOKENS_NONE) {
-		tokens(c, to);
+		tokens(c, what, to);
 		buf_putc(to, ' ');
 	}
 	if (!(prefill > 0)) {
@@ -110,6 +111,11 @@ void cost_short_headline(const struct cost *c, struct buf *to)
 	saving(c, to);
 }
 
+void cost_short_headline(const struct cost *c, struct buf *to)
+{
+	short_headline(c, "prompt tokens ", to);
+}
+
 void cost_headline(const struct report *r, const struct cost *c, struct buf *to)
 {
 	if (!knows(c)) {
@@ -118,6 +124,6 @@ void cost_headline(const struct report *r, const struct cost *c, struct buf *to)
 	}
 	report_headline_sizes(r, to);
 	buf_puts(to, ". ");
-	cost_short_headline(c, to);
+	short_headline(c, "", to);
 	report_headline_failed(r, to);
 }
