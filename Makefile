@@ -110,6 +110,18 @@ $(B)/tests/host/%: tests/host/%.c $(B)/flags
 	@mkdir -p $(@D)
 	$(Q)$(CC) -O2 -g -D_FORTIFY_SOURCE=2 -D_GNU_SOURCE -std=gnu11 -Wall -Wextra -MMD -MP -o $@ $< -lpthread
 
+FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
+# The fuzz targets without libFuzzer: each a test that runs through its corpus.
+CORPUS_BIN := $(FUZZ_SRC:tests/fuzz/fuzz_%.c=$(B)/tests/corpus/corpus_%)
+$(B)/tests/corpus/corpus_%: tests/fuzz/fuzz_%.c tests/fuzz/replay.c $(B)/libanalyzer.a $(B)/flags
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(COMMON) -Wno-missing-prototypes -Ianalyzer -Itests -DCORPUS='"$(abspath tests/fuzz/corpus/$*)"' \
+		$(LDFLAGS) -o $@ tests/fuzz/replay.c $< $(B)/libanalyzer.a $(LIBS)
+
+corpus: $(CORPUS_BIN)
+	$(Q)tests/run $(CORPUS_BIN)
+
 unit: $(UNIT_BIN) ## the unit tests alone
 	$(Q)tests/run $(UNIT_BIN)
 
@@ -122,16 +134,15 @@ check: lint asan ## what a change must pass besides the tests
 
 test: test-deps ## everything, installing what is missing; last line: N passed, N failed
 	$(Q)$(MAKE) --no-print-directory all agent test-programs
-	$(Q)B=$(abspath $(B)) tests/run $(UNIT_BIN) $(E2E)
+	$(Q)B=$(abspath $(B)) tests/run $(UNIT_BIN) $(CORPUS_BIN) $(E2E)
 
-.PHONY: test-programs agent
-test-programs: $(UNIT_BIN) $(HOST_BIN)
+.PHONY: test-programs agent corpus
+test-programs: $(UNIT_BIN) $(HOST_BIN) $(CORPUS_BIN)
 
 asan: ## the unit tests under ASan and UBSan
 	$(Q)$(MAKE) --no-print-directory B=$(B)/asan \
-		CFLAGS='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer' unit
+		CFLAGS='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer' unit corpus
 
-FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 T ?= 30
 fuzz: ## fuzz each parser for T seconds (clang)
 	$(Q)$(MAKE) --no-print-directory B=$(B)/fuzzing CC=clang \
@@ -229,4 +240,4 @@ lint: lint-deps ## formatting, headers that stand alone, shell scripts, static a
 clean: ## remove what was built
 	rm -rf $(B)
 
--include $(ANALYZER_OBJ:.o=.d) $(RELAY_RING_OBJ:.o=.d) $(UNIT_BIN:=.d) $(HOST_BIN:=.d)
+-include $(ANALYZER_OBJ:.o=.d) $(RELAY_RING_OBJ:.o=.d) $(UNIT_BIN:=.d) $(HOST_BIN:=.d) $(CORPUS_BIN:=.d)

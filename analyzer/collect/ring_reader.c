@@ -79,13 +79,13 @@ static uint64_t lap_of(const struct ring_reader *r, uint64_t position)
 	return position >> r->slots_log2 & ((UINT64_C(1) << KVS_META_LAP_BITS) - 1);
 }
 
-static bool valid_geometry(const struct kvs_ring_header *h, uint64_t file_bytes)
+/* slots: read once by the caller, since whoever maps the ring can change it under our hands. */
+static bool valid_geometry(const struct kvs_ring_header *h, uint64_t slots, uint64_t file_bytes)
 {
-	uint64_t slots = h->slots;
 	return slots >= KVS_RING_SLOTS_MIN && slots <= KVS_RING_SLOTS_MAX && (slots & (slots - 1)) == 0 &&
 	       h->meta_offset == KVS_RING_HEADER_BYTES &&
-	       h->data_offset == KVS_RING_HEADER_BYTES + slots * sizeof(uint64_t) &&
-	       h->file_bytes == h->data_offset + slots * KVS_SLOT_BYTES && h->file_bytes == file_bytes;
+	       h->data_offset == KVS_RING_HEADER_BYTES + slots * sizeof(uint64_t) && h->file_bytes == file_bytes &&
+	       file_bytes == KVS_RING_HEADER_BYTES + slots * (sizeof(uint64_t) + KVS_SLOT_BYTES);
 }
 
 static const char *trouble_with_file(int fd, struct stat *st)
@@ -123,16 +123,16 @@ int ring_reader_open(const char *path, struct ring_reader **out, char *error, si
 		goto fail;
 	}
 	r->header = base;
+	r->slots = *(volatile uint32_t *)&r->header->slots;
 	if (r->header->magic != KVS_RING_MAGIC)
 		trouble = "is not a ring";
 	else if (r->header->version != KVS_RING_VERSION)
 		trouble = "is a ring of another version of kvscope";
-	else if (!valid_geometry(r->header, r->file_bytes))
+	else if (!valid_geometry(r->header, r->slots, r->file_bytes))
 		trouble = "is a damaged ring";
 	if (trouble)
 		goto fail;
 	r->meta = (_Atomic uint64_t *)((uint8_t *)base + KVS_RING_HEADER_BYTES);
-	r->slots = r->header->slots;
 	r->data = (const uint8_t *)base + KVS_RING_HEADER_BYTES + r->slots * sizeof(uint64_t);
 	r->slots_log2 = (unsigned)__builtin_ctzll(r->slots);
 	r->tail = r->next = atomic_load_explicit(&r->header->tail, memory_order_relaxed);
@@ -221,8 +221,15 @@ static void advance_tail(struct ring_reader *r)
 {
 	if (r->hold && r->next - r->tail <= r->slots / HOLD_SHARE)
 		return;
-	while (r->tail < r->next && (r->npassed == 0 || r->passed[0].position != r->tail))
-		free_slots(r, kvs_meta_length(atomic_load_explicit(word_at(r, r->tail), memory_order_relaxed)));
+	while (r->tail < r->next && (r->npassed == 0 || r->passed[0].position != r->tail)) {
+		uint64_t length = kvs_meta_length(atomic_load_explicit(word_at(r, r->tail), memory_order_relaxed));
+		/* It was sound when the record was read: somebody has written where he has no business. */
+		if (length == 0 || length > r->next - r->tail) {
+			r->corrupt = true;
+			return;
+		}
+		free_slots(r, length);
+	}
 }
 
 static void remove_passed(struct ring_reader *r, size_t i)
