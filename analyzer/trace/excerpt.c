@@ -2,42 +2,13 @@
 #include "trace/excerpt.h"
 
 #include "base/json_out.h"
+#include "trace/secrets.h"
 
 #include <string.h>
 
 /* How far around the excerpt a key may begin whose end shows in it. */
 #define MASK_REACH 512
 #define MASKED "[masked]"
-
-/* What a key begins with, and how many characters of one must follow. */
-static const struct {
-	const char *prefix;
-	size_t least;
-} keys[] = {
-	{"sk-", 12},   {"Bearer ", 8},      {"bearer ", 8}, {"Basic ", 8}, {"ghp_", 16}, {"gho_", 16},
-	{"ghs_", 16},  {"github_pat_", 16}, {"glpat-", 12}, {"AKIA", 12},  {"ASIA", 12}, {"AIza", 20},
-	{"xoxb-", 12}, {"xoxp-", 12},       {"hf_", 16},    {"eyJ", 24},   {"npm_", 16},
-};
-
-static bool key_character(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || strchr("-_.+/=~", c);
-}
-
-/* Length of the key at the start of the text, 0 if there is none. */
-static size_t key_length(struct str s)
-{
-	for (size_t k = 0; k < sizeof(keys) / sizeof(*keys); k++) {
-		size_t prefix = strlen(keys[k].prefix), n = prefix;
-		if (!str_starts(s, (struct str){keys[k].prefix, prefix}))
-			continue;
-		while (n < s.n && s.p[n] && key_character(s.p[n]))
-			n++;
-		if (n - prefix >= keys[k].least)
-			return n;
-	}
-	return 0;
-}
 
 /* Bytes of the character at the start; one that is no UTF-8 counts as a character of its own. */
 static size_t character_length(struct str s)
@@ -93,13 +64,16 @@ void excerpt(struct str text, size_t at, size_t characters, struct buf *out)
 		to += character_length((struct str){text.p + to, text.n - to});
 	if (from > 0)
 		buf_puts(out, "…");
+	struct str around = {text.p, text.n - to > MASK_REACH ? to + MASK_REACH : text.n};
+	struct secret key;
 	size_t i = from > MASK_REACH ? from - MASK_REACH : 0;
+	bool masked = secret_next(around, i, &key);
 	while (i < to) {
-		size_t key = key_length((struct str){text.p + i, text.n - i});
-		if (key > 0) {
-			if (i + key > from)
+		if (masked && key.at <= i) {
+			i = key.at + key.n;
+			if (i > from)
 				buf_puts(out, MASKED);
-			i += key;
+			masked = secret_next(around, i, &key);
 		} else if (i < from) {
 			i++;
 		} else {

@@ -339,6 +339,7 @@ static int take_lines(struct trace *t, size_t scanned, int most)
 			break;
 		}
 		taken++;
+		t->lines++;
 		at += place.bytes + 1;
 		in->position += place.bytes + 1;
 	}

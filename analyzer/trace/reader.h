@@ -74,7 +74,8 @@ struct trace {
 	uint64_t lines_lost;
 	bool has_footer;
 	struct trace_footer footer;
-	char *warning; /* NULL, or one line: the file was cut at byte N, … */
+	uint64_t lines; /* that were read; the first one that was not is the next */
+	char *warning;  /* NULL, or one line: the file was cut at byte N, … */
 
 	struct trace_index *index; /* private: where bodies lie, and a cache for rebuilding */
 };

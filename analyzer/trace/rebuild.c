@@ -411,7 +411,7 @@ int trace_exchange_json(struct trace *t, size_t exchange, struct buf *out, char 
 	static const char *const sides[] = {"request", "response"};
 	for (size_t i = 0; i < 2; i++) {
 		cJSON *side = cJSON_GetObjectItemCaseSensitive(line, sides[i]);
-		if (cJSON_HasObjectItem(side, "body"))
+		if (cJSON_GetObjectItemCaseSensitive(side, "body"))
 			cJSON_ReplaceItemInObjectCaseSensitive(side, "body", cJSON_CreateNull());
 	}
 	char *text = cJSON_PrintUnformatted(line);

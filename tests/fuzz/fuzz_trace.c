@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "trace/reader.h"
 #include "trace/prompt_diff.h"
+#include "verify/verify.h"
 
 /*
- * Any bytes as a trace: whatever is read can be asked for, and a file that comes in two pieces reads as the whole does.
+ * Any bytes as a trace: whatever is read can be verified and asked for, and a file that comes in two pieces reads as
+ * the whole does.
  */
 
 #include <stdint.h>
@@ -61,8 +63,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	if (opened == 0 && (r < 0 || whole.nexchanges != pieces.nexchanges || whole.nparts != pieces.nparts ||
 			    whole.nopaque != pieces.nopaque || whole.has_footer != pieces.has_footer))
 		abort();
-	if (r == 0)
+	if (r == 0) {
+		struct verify verified;
+		if (verify_trace(&whole, &verified, error, sizeof(error)) < 0)
+			abort();
+		verify_release(&verified);
 		ask(&whole);
+	}
 	trace_release(&pieces);
 	trace_release(&whole);
 	close(fd);

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/command.h"
+#include "cli/msg.h"
+#include "cmd/input.h"
+#include "verify/verify.h"
+
+#include <stdlib.h>
+
+enum { OPT_CHECK };
+
+static const struct option_spec options[] = {
+	[OPT_CHECK] = {.name = "check",
+		       .help = "exit with status 1 if something looks like a key, or the trace has no end"},
+	{0},
+};
+
+static const char *const examples[] = {
+	"kvscope verify session.jsonl",
+	"kvscope verify --check session.jsonl && upload session.jsonl",
+	NULL,
+};
+
+static int print_result(const struct command_line *cl, const struct trace *t, const struct verify *v)
+{
+	struct buf text;
+	buf_init(&text, BUF_UNLIMITED);
+	if (cl->json)
+		verify_json(t, v, &text);
+	else
+		verify_text(t, v, &text);
+	if (text.failed) {
+		msg_error("out of memory");
+		buf_release(&text);
+		return EXIT_TROUBLE;
+	}
+	fwrite(text.p, 1, text.n, stdout);
+	buf_release(&text);
+	bool findings = v->findings_in_all > 0 || !v->ended;
+	return finish_stdout(v->problems_in_all > 0                    ? EXIT_TROUBLE
+			     : option_given(cl, OPT_CHECK) && findings ? EXIT_FINDINGS
+								       : EXIT_OK);
+}
+
+static int run_verify(const struct command_line *cl)
+{
+	char error[1024];
+	struct trace t;
+	struct verify v;
+	int status = EXIT_TROUBLE;
+
+	if (cl->nargs > 1) {
+		msg_error("verify: takes one trace, but got \"%s\"", cl->args[1]);
+		return EXIT_TROUBLE;
+	}
+	char *newest = cl->nargs == 0 ? input_newest("verify") : NULL;
+	const char *path = cl->nargs == 1 ? cl->args[0] : newest;
+	if (!path)
+		return EXIT_TROUBLE;
+	if (trace_read(path, &t, error, sizeof(error)) < 0) {
+		msg_error("verify: %s", error);
+	} else {
+		if (verify_trace(&t, &v, error, sizeof(error)) < 0)
+			msg_error("verify: %s", error);
+		else
+			status = print_result(cl, &t, &v);
+		verify_release(&v);
+	}
+	trace_release(&t);
+	free(newest);
+	return status;
+}
+
+const struct command cmd_verify = {
+	.name = "verify",
+	.summary = "Prove a trace whole, and look for keys in it before it is shared",
+	.synopsis = "[OPTIONS] [TRACE]",
+	.description =
+		"Rebuilds every body and compares its SHA-256, then every part's, ids, counts and footer, and "
+		"searches\n"
+		"all text for what looks like a key of a provider, credentials of a header, a private key, or a value\n"
+		"whose name says that it is one. Each is told once, with the first place where it stands and never in\n"
+		"full. It may be wrong in both ways: look at what it names, and do not take silence for a proof.\n\n"
+		"Exit status: 0; 1 with --check if there are findings; 2 if the file does not prove.",
+	.examples = examples,
+	.options = options,
+	.group = COMMAND_WORKSHOP,
+	.takes_json = true,
+	.run = run_verify,
+};
