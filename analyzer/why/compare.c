@@ -1,6 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 #include "why/compare.h"
 
+const struct trace_part *piece_part(const struct view *v, size_t piece)
+{
+	return &v->trace->parts[v->rendered.pieces[piece].part];
+}
+
+bool piece_equal(const struct view *a, size_t i, const struct view *b, size_t k)
+{
+	return i < a->rendered.n && k < b->rendered.n &&
+	       memcmp(&a->rendered.pieces[i].digest, &b->rendered.pieces[k].digest, sizeof(struct digest)) == 0;
+}
+
+bool piece_in_messages(const struct view *v, size_t piece)
+{
+	return piece < v->rendered.n && v->rendered.pieces[piece].place == RENDER_MESSAGES;
+}
+
 /* Goes to the next piece that counts. */
 static void pass_over(const struct view *v, size_t *i, uint32_t classes, uint64_t *bytes)
 {

@@ -46,6 +46,11 @@ struct comparison {
 	bool differs;              /* the old prompt is not wholly contained */
 };
 
+const struct trace_part *piece_part(const struct view *v, size_t piece);
+/* Both are there and a model sees them as equal. */
+bool piece_equal(const struct view *a, size_t i, const struct view *b, size_t k);
+bool piece_in_messages(const struct view *v, size_t piece);
+
 /* Where `new` stops being `old`. */
 void compare(const struct view *old, const struct view *new, struct comparison *c);
 

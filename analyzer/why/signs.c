@@ -2,24 +2,10 @@
 #include "why/signs.h"
 
 #include "prompt/json_span.h"
+#include "why/afresh.h"
 #include "why/text_signs.h"
 
 #define TEXT_MAX ((size_t)8 << 20)
-/* How many pieces behind the difference are looked at for the summary of a compacted conversation. */
-#define SUMMARY_PIECES 8
-/* How many of a prompt's pieces are looked for in the one before, to tell that it began afresh. */
-#define AFRESH_PIECES 256
-
-static const struct trace_part *part_of(const struct view *v, size_t piece)
-{
-	return &v->trace->parts[v->rendered.pieces[piece].part];
-}
-
-static bool equal(const struct view *a, size_t i, const struct view *b, size_t k)
-{
-	return i < a->rendered.n && k < b->rendered.n &&
-	       memcmp(&a->rendered.pieces[i].digest, &b->rendered.pieces[k].digest, sizeof(struct digest)) == 0;
-}
 
 /* Appends every string under "text", "thinking" or "content" of a block, in order; false: no such string. */
 static bool block_strings(struct str json, struct buf *out)
@@ -119,7 +105,7 @@ static bool same_tools(const struct view *old, const struct view *new)
 			k++;
 		if (i == old->rendered.n || k == new->rendered.n)
 			return i == old->rendered.n && k == new->rendered.n;
-		if (!equal(old, i, new, k))
+		if (!piece_equal(old, i, new, k))
 			return false;
 	}
 }
@@ -171,54 +157,13 @@ static bool same_text_other_blocks(const struct view *old, const struct view *ne
 	return same;
 }
 
-static bool in_messages(const struct view *v, size_t piece)
-{
-	return piece < v->rendered.n && v->rendered.pieces[piece].place == RENDER_MESSAGES;
-}
-
-/* The new conversation begins with the summary of an old one. */
-static bool summary_follows(const struct view *new, size_t piece)
-{
-	struct buf text;
-	bool found = false;
-	buf_init(&text, TEXT_MAX);
-	for (size_t i = piece; i < new->rendered.n &&i < piece + SUMMARY_PIECES && !found; i++) {
-		const struct trace_part *part = part_of(new, i);
-		if (part->kind != PART_MESSAGE || part->role != ROLE_USER || part->block != BLOCK_TEXT)
-			continue;
-		buf_reset(&text);
-		if (signs_part_text(new->trace, new->rendered.pieces[i].part, &text) == 0)
-			found = text_is_compaction(STR(""), buf_str(&text));
-	}
-	buf_release(&text);
-	return found;
-}
-
-/* An answer had come, the prompts part before the first one, and nothing behind that place comes again. */
-static bool began_afresh(const struct view *old, const struct view *new, const struct comparison *c)
-{
-	bool answered = false;
-	for (size_t i = 0; i < old->rendered.n && !answered; i++)
-		answered = part_of(old, i)->kind == PART_MESSAGE && part_of(old, i)->role == ROLE_ASSISTANT;
-	if (!answered || !in_messages(old, c->old_piece))
-		return false;
-	for (size_t i = 0; i < c->old_piece; i++)
-		if (part_of(old, i)->role == ROLE_ASSISTANT)
-			return false;
-	for (size_t k = c->new_piece; k < new->rendered.n &&k < c->new_piece + AFRESH_PIECES; k++)
-		for (size_t i = c->old_piece; i < old->rendered.n; i++)
-			if (equal(old, i, new, k))
-				return false;
-	return true;
-}
-
 /* A piece with a reminder stands in another message of the other prompt. */
 static bool migrated(const struct view *a, size_t piece, struct str text, const struct view *b)
 {
 	if (!text_contains(text, STR("<system-reminder>")))
 		return false;
 	for (size_t k = 0; k < b->rendered.n; k++)
-		if (equal(a, piece, b, k))
+		if (piece_equal(a, piece, b, k))
 			return b->rendered.pieces[k].message != a->rendered.pieces[piece].message;
 	return false;
 }
@@ -226,9 +171,9 @@ static bool migrated(const struct view *a, size_t piece, struct str text, const 
 /* How many pieces of either side stand for each other: one came, one went, or one became another. */
 static struct excuse step_over(const struct view *old, const struct view *new, const struct comparison *c)
 {
-	if (equal(old, c->old_piece, new, c->new_piece + 1))
+	if (piece_equal(old, c->old_piece, new, c->new_piece + 1))
 		return (struct excuse){0, 1};
-	if (equal(old, c->old_piece + 1, new, c->new_piece))
+	if (piece_equal(old, c->old_piece + 1, new, c->new_piece))
 		return (struct excuse){1, 0};
 	return (struct excuse){1, 1};
 }
@@ -237,9 +182,10 @@ static const char *reminder_cause(const struct view *old, const struct view *new
 				  struct str s, struct str t, const struct excuse *step)
 {
 	const struct str tag = STR("<system-reminder>");
-	if (part_of(old, c->old_piece)->block == BLOCK_TOOL_RESULT &&
-	    part_of(new, c->new_piece)->block == BLOCK_TOOL_RESULT)
+	if (step->old_pieces && step->new_pieces && piece_part(old, c->old_piece)->block == BLOCK_TOOL_RESULT &&
+	    piece_part(new, c->new_piece)->block == BLOCK_TOOL_RESULT)
 		return text_reminder_differs(s, t) ? "reminder_folded_into_tool_result" : NULL;
+	/* A text that is compared with nothing holds no tag, so the other one alone is looked for. */
 	if (migrated(old, c->old_piece, s, new) || migrated(new, c->new_piece, t, old))
 		return "reminder_migrated";
 	if (step->old_pieces == 0)
@@ -255,6 +201,9 @@ static const char *section_cause(struct str old, struct str new)
 	enum text_section section = text_section_at(old, at);
 	if (section == SECTION_NONE)
 		section = text_section_at(new, at);
+	/* A whole block came or went. */
+	if ((!old.n || !new.n) && text_contains(old.n ? old : new, STR("# claudeMd")))
+		section = SECTION_MEMORY;
 	switch (section) {
 	case SECTION_GIT:
 		return "git_status_changed";
@@ -271,15 +220,16 @@ static const char *section_cause(struct str old, struct str new)
 static const char *text_cause(const struct view *old, const struct view *new, const struct comparison *c,
 			      struct excuse *step)
 {
-	bool message = in_messages(old, c->old_piece);
+	bool message = piece_in_messages(old, c->old_piece);
 	const char *cause = NULL;
 	struct buf x, y;
 
 	buf_init(&x, TEXT_MAX);
 	buf_init(&y, TEXT_MAX);
-	if (signs_part_text(old->trace, old->rendered.pieces[c->old_piece].part, &x) == 0 &&
-	    signs_part_text(new->trace, new->rendered.pieces[c->new_piece].part, &y) == 0) {
-		struct str s = buf_str(&x), t = buf_str(&y);
+	/* What came or went is compared with nothing. */
+	if ((!step->old_pieces || signs_part_text(old->trace, old->rendered.pieces[c->old_piece].part, &x) == 0) &&
+	    (!step->new_pieces || signs_part_text(new->trace, new->rendered.pieces[c->new_piece].part, &y) == 0)) {
+		struct str s = x.n ? buf_str(&x) : STR(""), t = y.n ? buf_str(&y) : STR("");
 		if (text_is_compaction(s, t))
 			cause = "compaction";
 		else if (text_is_countdown(s) || text_is_countdown(t))
@@ -334,19 +284,19 @@ const struct breaker *signs_cause(const struct view *old, const struct view *new
 		c->passed_over |= PIECE_MOVED;
 		return breaker_find("system_turn_hoisted");
 	}
-	if (either & PIECE_BILLING) {
-		c->passed_over |= PIECE_BILLING;
-		return breaker_find("billing_header");
-	}
 	if (either & PIECE_TOOL) {
 		c->passed_over |= PIECE_TOOL;
 		return breaker_find(tools_cause(old, new));
 	}
-	if (in_messages(old, c->old_piece) && summary_follows(new, c->new_piece)) {
+	if (either & PIECE_BILLING) {
+		c->passed_over |= PIECE_BILLING;
+		return breaker_find("billing_header");
+	}
+	if (afresh_by_summary(old, new, c)) {
 		excuse(c, (struct excuse){1, 1});
 		return breaker_find("compaction");
 	}
-	if (began_afresh(old, new, c)) {
+	if (afresh_by_clear(old, new, c)) {
 		excuse(c, (struct excuse){1, 1});
 		return breaker_find("clear");
 	}

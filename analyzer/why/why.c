@@ -147,6 +147,12 @@ static void judge_broken(struct judge *j, uint32_t exchange, const struct view *
 
 	explain(j->report, exchange, old, new, c, false, &x);
 	int64_t regained = share(r->prompt_tokens, x.regained, new->rendered.bytes);
+	/* What stops where the conversation ends anyhow is not to blame for that. */
+	for (size_t i = 0; regained <= negligible(j) && i < WHY_BEHIND_MAX && x.behind[i]; i++)
+		if (x.behind[i]->expected) {
+			x.cause = x.behind[i];
+			memset(x.behind, 0, sizeof(x.behind));
+		}
 	/* Where nothing comes again behind the place (a turn taken back, another question asked) nothing is lost. */
 	if (x.cause->expected || regained == TOKENS_UNKNOWN || regained > negligible(j)) {
 		struct why_miss *m = add_broken(j, exchange, new, &x);

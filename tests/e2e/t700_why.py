@@ -74,7 +74,7 @@ def add(result):
 
 
 # A server that changes nothing; each cause many times, and healthy sessions between them.
-plain = [sessions.session(1000 + 20 * k + n, cause) for k, cause in enumerate(sessions.PLANTS) for n in range(12)]
+plain = [sessions.session(1000 + 20 * k + n, cause) for k, cause in enumerate(sessions.PLANTS) for n in range(10)]
 healthy = [sessions.session(5000 + n) for n in range(40)]
 mixed = plain + healthy
 random.Random(1).shuffle(mixed)
@@ -92,8 +92,8 @@ for s in twins:
 t.ok(not lost, f"undone, the cache holds: {len(twins)} sessions", lost)
 
 # System turns, kept in place and hoisted; countdowns are found behind the hoist.
-turns = [sessions.turns_session(6000 + n, sessions.plant_turn, "system_turn_hoisted") for n in range(12)]
-countdowns = [sessions.turns_session(6100 + n, sessions.plant_countdown, "system_turn_hoisted") for n in range(12)]
+turns = [sessions.turns_session(6000 + n, sessions.plant_turn, "system_turn_hoisted") for n in range(10)]
+countdowns = [sessions.turns_session(6100 + n, sessions.plant_countdown, "system_turn_hoisted") for n in range(10)]
 result = add(judge(turns + countdowns, "ollama", "--system-turns", "hoist"))
 t.ok(result[1] == 0, f"hoisted system turns: {result[0]} sessions right", f"wrong, alarms {result[1:]}")
 run, _ = send([(s.name, None, body) for s in countdowns[:2] for body in s.bodies], "--system-turns", "hoist")
