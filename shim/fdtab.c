@@ -81,6 +81,12 @@ void conn_unpin(struct conn *c)
 							memory_order_relaxed));
 }
 
+uint32_t conn_slot(struct conn *c)
+{
+	uint32_t generation = generation_of(atomic_load_explicit(&c->word, memory_order_relaxed));
+	return generation << CONN_BITS | (uint32_t)(c - conns);
+}
+
 bool conn_add_fd(struct conn *c)
 {
 	uint64_t word = atomic_load_explicit(&c->word, memory_order_relaxed);

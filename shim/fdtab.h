@@ -47,6 +47,8 @@ struct conn {
 
 /* A thread is judging the first bytes just now. */
 #define CONN_BUSY 100u
+/* Opaque, but the clear text is recorded: tx and rx are its offsets, and the socket's bytes are nobody's business. */
+#define CONN_TLS 101u
 
 extern _Atomic uint32_t fd_slots[FD_MAX];
 extern struct conn conns[CONN_MAX];
@@ -68,6 +70,8 @@ struct conn *conn_new(uint64_t cookie, uint32_t *slot);
 /* NULL: the connection is gone. */
 struct conn *conn_pin(uint32_t slot);
 void conn_unpin(struct conn *c);
+/* The slot that leads to the entry as it is now. */
+uint32_t conn_slot(struct conn *c);
 /* One more, one less descriptor of a pinned connection. conn_remove_fd is true for the last one. */
 bool conn_add_fd(struct conn *c);
 bool conn_remove_fd(struct conn *c);

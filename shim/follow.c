@@ -2,6 +2,7 @@
 #include "follow.h"
 
 #include "raw.h"
+#include "tls.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -97,7 +98,7 @@ static void forget_dropped(struct conn *c, const struct transfer *t)
 		conn_remove_fd(c);
 }
 
-static void write_data(const struct kvs_record *head, struct view view, size_t n)
+void follow_write(const struct kvs_record *head, struct view view, size_t n)
 {
 	struct kvs_record r = *head;
 	while (n > 0) {
@@ -193,6 +194,8 @@ static void sent_first(struct conn *c, const struct transfer *t, struct view vie
 		record_drop(KVS_DROP_CONNS, n);
 		v.class = KVS_CLASS_DROPPED;
 	}
+	if (v.class == KVS_CLASS_OPAQUE)
+		tls_hello(c, p, bytes);
 	/* Now, so that a thread that has the answer already does not have to throw it away. */
 	set_state(c, v.class);
 	write_class(c, t, &v, offset - (prefix ? prefix->n : 0));
@@ -209,14 +212,14 @@ static void sent_first(struct conn *c, const struct transfer *t, struct view vie
 		first.time_ns = prefix->begin_ns;
 		first.end_ns = prefix->end_ns;
 		if (v.class == KVS_CLASS_RECORDED)
-			write_data(&first, (struct view){&iov, 1, 0}, prefix->n);
+			follow_write(&first, (struct view){&iov, 1, 0}, prefix->n);
 		else
 			write_size(&first, prefix->n);
 		prefix_give_back(c);
 	}
 	r.offset = offset;
 	if (v.class == KVS_CLASS_RECORDED)
-		write_data(&r, view, n);
+		follow_write(&r, view, n);
 	else
 		write_size(&r, n);
 }
@@ -240,10 +243,12 @@ static void sent_watched(struct conn *c, const struct transfer *t, struct view v
 		forget(c, t);
 		return;
 	}
+	if (v.class == KVS_CLASS_OPAQUE)
+		tls_hello(c, p, bytes);
 	set_state(c, v.class);
 	write_class(c, t, &v, offset);
 	if (v.class == KVS_CLASS_RECORDED)
-		write_data(&r, view, n);
+		follow_write(&r, view, n);
 	else
 		write_size(&r, n);
 }
@@ -256,7 +261,7 @@ static void sent(struct conn *c, const struct transfer *t, struct view view, siz
 	switch (state) {
 	case KVS_CLASS_RECORDED:
 		if (same_socket(c, t, n))
-			write_data(&r, view, n);
+			follow_write(&r, view, n);
 		else
 			forget(c, t);
 		break;
@@ -294,7 +299,7 @@ static void received(struct conn *c, const struct transfer *t, const struct view
 		if (!view)
 			write_size(&r, n);
 		else if (same_socket(c, t, n))
-			write_data(&r, *view, n);
+			follow_write(&r, *view, n);
 		else
 			forget(c, t);
 		break;
@@ -332,11 +337,21 @@ void follow_begin_send(struct transfer *t)
 	t->begin_ns = record_now_ns();
 }
 
+/* Where the clear text is recorded, the socket's bytes would be the same ones again. */
+static struct conn *pin_unless_tls(uint32_t slot)
+{
+	struct conn *c = conn_pin(slot);
+	if (!c || state_of(c) != CONN_TLS)
+		return c;
+	conn_unpin(c);
+	return NULL;
+}
+
 /* Offsets move on even when no record can be written: the reader sees from them what it missed. */
 
 void follow_sent(const struct transfer *t, struct view view, size_t n)
 {
-	struct conn *c = conn_pin(t->slot);
+	struct conn *c = pin_unless_tls(t->slot);
 	if (!c)
 		return;
 	uint64_t offset = atomic_fetch_add_explicit(&c->tx, n, memory_order_relaxed);
@@ -349,7 +364,7 @@ void follow_sent(const struct transfer *t, struct view view, size_t n)
 
 void follow_received(const struct transfer *t, const struct view *view, size_t n)
 {
-	struct conn *c = conn_pin(t->slot);
+	struct conn *c = pin_unless_tls(t->slot);
 	if (!c)
 		return;
 	uint64_t offset = atomic_fetch_add_explicit(&c->rx, n, memory_order_relaxed);
@@ -367,7 +382,9 @@ static void note(const struct transfer *t, struct kvs_record *r, bool check)
 	if (!c)
 		return;
 	uint32_t state = state_of(c);
-	if (state != KVS_CLASS_DROPPED && record_enter(RECORD_FRAME, 0)) {
+	/* The end of the clear text is told by TLS. */
+	bool told_by_tls = state == CONN_TLS && r->type == KVS_REC_EOF;
+	if (state != KVS_CLASS_DROPPED && !told_by_tls && record_enter(RECORD_FRAME, 0)) {
 		r->fd = t->fd;
 		r->conn = c->cookie;
 		r->offset = atomic_load_explicit(r->type == KVS_REC_EOF ? &c->rx : &c->tx, memory_order_relaxed);
@@ -415,7 +432,7 @@ void follow_shutdown(int fd, uint32_t slot, int how)
 
 void follow_moved(const struct transfer *t, size_t n, bool was_sent)
 {
-	struct conn *c = conn_pin(t->slot);
+	struct conn *c = pin_unless_tls(t->slot);
 	if (!c)
 		return;
 	uint64_t offset = atomic_fetch_add_explicit(was_sent ? &c->tx : &c->rx, n, memory_order_relaxed);

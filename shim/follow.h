@@ -29,6 +29,8 @@ struct transfer {
 
 /* A send is about to begin. */
 void follow_begin_send(struct transfer *t);
+/* Writes n bytes of the view as records like head, as many as it takes. Between record_enter and record_leave. */
+void follow_write(const struct kvs_record *head, struct view view, size_t n);
 /* n > 0 bytes of the view were sent. */
 void follow_sent(const struct transfer *t, struct view view, size_t n);
 /* n > 0 bytes came; view: where they are, NULL: nowhere (MSG_TRUNC throws them away). */

@@ -9,7 +9,7 @@ $(B)/shim/%.o: shim/%.c $(B)/flags
 	$(Q)$(CC) $(CFLAGS) $(SHIM_FLAGS) -c -o $@ $<
 
 # What the library exports is what hooks.def names.
-$(B)/shim/exports.map: shim/exports.map.in shim/hooks.def
+$(B)/shim/exports.map: shim/exports.map.in shim/hooks.def shim/tls.def
 	@mkdir -p $(@D)
 	$(Q)$(CC) -E -P -x c -Ishim -o $@ $<
 
@@ -18,7 +18,7 @@ $(B)/libkvscope.so: $(SHIM_OBJ) $(B)/shim/exports.map
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(SHIM_LDFLAGS) -Wl,--version-script=$(B)/shim/exports.map -o $@ $(SHIM_OBJ)
 
 # The same hooks, which only forward: what any preload costs.
-SHIM_NOP_OBJ := $(addprefix $(B)/shim/nop/,hooks.o hook_syscall.o real.o init.o)
+SHIM_NOP_OBJ := $(addprefix $(B)/shim/nop/,hooks.o hook_syscall.o tls_hooks.o real.o init.o)
 
 $(B)/shim/nop/%.o: shim/%.c $(B)/flags
 	@mkdir -p $(@D)
@@ -30,7 +30,7 @@ $(B)/libkvscope-nop.so: $(SHIM_NOP_OBJ) $(B)/shim/exports.map
 
 # For unit tests: all but the hooks themselves, with the steps that tests stop at.
 SHIM_TEST_LIB := $(B)/libshim-test.a
-SHIM_TEST_OBJ := $(addprefix $(B)/shim/unit/,around.o classify.o fdtab.o follow.o record.o ring_writer.o)
+SHIM_TEST_OBJ := $(addprefix $(B)/shim/unit/,around.o classify.o fdtab.o follow.o record.o ring_writer.o tls.o)
 
 $(B)/shim/unit/%.o: shim/%.c $(B)/flags
 	@mkdir -p $(@D)

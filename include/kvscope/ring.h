@@ -144,6 +144,9 @@ enum kvs_record_flag {
 	KVS_REC_MORE = 2,       /* the same call continues in this thread's next record of this connection */
 	KVS_REC_AFTER_FORK = 4, /* PROCESS: a child made by fork, not by exec */
 	KVS_REC_RECEIVED = 8,   /* BLIND: the bytes came; else they were sent */
+	/* CLASS: clear text inside of a TLS connection decided. RECORDED: what follows is that text, its offsets begin
+	 * at 0; OPAQUE: it stays closed, payload: the protocol inside (KVS_PROTOCOL_…). */
+	KVS_REC_INSIDE_TLS = 16,
 };
 
 /*
