@@ -125,7 +125,7 @@ struct exchange {
 	uint64_t connection;      /* unique in a trace */
 	uint32_t sequence;        /* from 0: which request of its connection */
 	char *peer;               /* "127.0.0.1:8080" */
-	const char *capture_mode; /* "preload", "relay"; static text */
+	const char *capture_mode; /* "preload", "preload-tls", "relay"; static text */
 	enum kvs_llm_api api;
 
 	/* From headers and body; NULL or absent when not said. */

@@ -139,6 +139,18 @@ static const char *protocol_of(struct str name)
 	return NULL;
 }
 
+/* Clear text of a TLS connection has been seen in the program itself. */
+static void on_class_inside(struct connection *c, const struct kvs_record *r, struct str payload)
+{
+	if (r->arg == KVS_CLASS_OPAQUE) {
+		c->inside = protocol_of(payload);
+	} else if (r->arg == KVS_CLASS_RECORDED) {
+		c->class = KVS_CLASS_RECORDED;
+		c->tls = true;
+		connection_restart(c);
+	}
+}
+
 static void on_class(struct pipeline *p, const struct kvs_record *r, struct str payload)
 {
 	if (r->arg > KVS_CLASS_DROPPED) {
@@ -150,6 +162,10 @@ static void on_class(struct pipeline *p, const struct kvs_record *r, struct str 
 		return;
 	if (r->arg == KVS_CLASS_DROPPED) {
 		drop(p, c);
+		return;
+	}
+	if (r->flags & KVS_REC_INSIDE_TLS) {
+		on_class_inside(c, r, payload);
 		return;
 	}
 	c->class = (enum kvs_class)r->arg;

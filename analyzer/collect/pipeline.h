@@ -37,6 +37,7 @@ struct opaque_connection {
 	const char *peer;        /* borrowed during the call; NULL: unknown */
 	const char *kind;        /* "tls", "http", "websocket", "http2", "unreadable"; static text */
 	const char *server_name; /* TLS; NULL: unknown */
+	const char *protocol;    /* inside TLS, "http2", "websocket"; NULL: unknown */
 	const char *reason;      /* why it could not be read; NULL for what was never meant to be */
 	uint64_t sent_bytes, received_bytes;
 	uint64_t start_ns, end_ns; /* end_ns 0: still open */

@@ -16,6 +16,17 @@ struct connection *connection_new(struct pipeline *p, struct connection_key key,
 	return c;
 }
 
+void connection_restart(struct connection *c)
+{
+	reader_release(&c->send);
+	reader_release(&c->recv);
+	c->send = c->recv = (struct reader){0};
+	reader_init(&c->send, c, HTTP1_REQUESTS);
+	reader_init(&c->recv, c, HTTP1_RESPONSES);
+	reader_begin(&c->send, 0);
+	reader_begin(&c->recv, 0);
+}
+
 void connection_free(struct connection *c)
 {
 	while (c->talks) {
@@ -119,7 +130,7 @@ void connection_begin_talk(struct connection *c, const struct http1_head *head)
 		c->order_lost = true;
 		no_response(c, c->talks, "no response came before many later requests");
 	}
-	struct talk *t = talk_new(head, p->capture_mode);
+	struct talk *t = talk_new(head, c->tls ? "preload-tls" : p->capture_mode);
 	r->talk = t;
 	if (!t) {
 		c->order_lost = true;
@@ -182,6 +193,7 @@ static void hand_out_opaque(struct connection *c, uint64_t end_ns)
 		.pid = c->key.pid,
 		.peer = c->peer,
 		.server_name = c->server_name,
+		.protocol = c->inside,
 		.sent_bytes = c->send.passed_bytes,
 		.received_bytes = c->recv.passed_bytes,
 		.start_ns = c->start_ns,

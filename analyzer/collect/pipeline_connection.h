@@ -40,7 +40,9 @@ struct connection {
 	bool connect_seen;
 	bool order_lost;
 	bool peer_ended;
-	const char *kind; /* of the protocol that took over; NULL: none did */
+	bool tls;           /* what is read is the clear text of a TLS connection */
+	const char *inside; /* TLS: the protocol in it, where it is known */
+	const char *kind;   /* of the protocol that took over; NULL: none did */
 	const char *kind_reason;
 	const char *watched_kind; /* what its first bytes said while it was watched; NULL: HTTP/1 */
 	int error;                /* errno that ended it; 0: none */
@@ -67,6 +69,8 @@ struct pipeline {
 /* NULL: no memory. */
 struct connection *connection_new(struct pipeline *p, struct connection_key key, uint64_t time_ns);
 void connection_free(struct connection *c);
+/* Its bytes begin anew, at offset 0; what it carried so far is forgotten. */
+void connection_restart(struct connection *c);
 /* A record with bytes of one direction; HTTP is read as far as it is there. */
 void connection_piece(struct connection *c, struct reader *r, const struct piece *piece);
 /* Everything open is finished and handed out, for this reason in words. end_ns 0: it is still open. */

@@ -10,7 +10,7 @@
 
 struct server {
 	const char *name;
-	uint64_t connections, sent, received;
+	uint64_t connections, sent, received, http2;
 };
 
 static void line(struct buf *to, uint64_t n, const char *noun, const char *rest)
@@ -48,6 +48,7 @@ static void encrypted(const struct report *r, struct buf *to)
 			if (at == n)
 				servers[n++] = (struct server){.name = name};
 			servers[at].connections++;
+			servers[at].http2 += o->protocol && strcmp(o->protocol, "http2") == 0;
 			servers[at].sent += o->sent_bytes;
 			servers[at].received += o->received_bytes;
 		}
@@ -57,8 +58,9 @@ static void encrypted(const struct report *r, struct buf *to)
 		units_plural(to, servers[i].connections, "encrypted connection");
 		buf_puts(to, " to ");
 		units_text(to, servers[i].name, 60, false);
-		buf_printf(to, ": %s sent, %s received, contents unknown.\n", units_bytes(servers[i].sent, sent),
-			   units_bytes(servers[i].received, received));
+		buf_printf(to, ": %s sent, %s received, contents unknown%s.\n", units_bytes(servers[i].sent, sent),
+			   units_bytes(servers[i].received, received),
+			   servers[i].http2 ? " (HTTP/2 is spoken, which is not read)" : "");
 	}
 	line(to, others, "more encrypted connection", "to other servers.");
 }
@@ -173,8 +175,10 @@ static void why_empty(const struct report *r, struct buf *to)
 			tls += r->traces[i].opaque[k].kind && strcmp(r->traces[i].opaque[k].kind, "tls") == 0;
 	}
 	if (tls > 0)
-		buf_puts(to, "The client spoke TLS, which cannot be read: give it an http:// address of the backend "
-			     "(a settings file may override the environment).\n");
+		buf_puts(to,
+			 "The client spoke TLS, which could not be read: use kvscope run --upstream URL, or give the "
+			 "client an http:// address of the backend (a settings file may override the "
+			 "environment).\n");
 	else if (!ended)
 		buf_puts(to, "The trace has no end: the run still goes on, or kvscope was killed and `kvscope collect` "
 			     "finishes it, or the file was cut.\n");

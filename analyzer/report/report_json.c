@@ -239,6 +239,7 @@ static void opaque(struct json_out *j, const struct report *r)
 			json_out_cstr(j, "kind", o->kind);
 			json_out_cstr(j, "peer", o->peer);
 			json_out_cstr(j, "server_name", o->server_name);
+			json_out_cstr(j, "protocol", o->protocol);
 			json_out_cstr(j, "reason", o->reason);
 			json_out_uint(j, "sent_bytes", o->sent_bytes);
 			json_out_uint(j, "received_bytes", o->received_bytes);

@@ -82,10 +82,10 @@ void explain_nothing_seen(const struct explain_facts *f, char *out, size_t out_b
 			 s->lost_records);
 	} else if (s->opaque_tls > 0) {
 		snprintf(out, out_bytes,
-			 "the client talked TLS%s%s, which is encrypted before it can be seen: send it to a plain "
-			 "http:// "
-			 "address (ANTHROPIC_BASE_URL)",
-			 s->opaque_server[0] ? " to " : "", s->opaque_server);
+			 "the client talked TLS%s%s, which is encrypted before it can be seen: run it with --upstream "
+			 "https://%s, or send it to a plain http:// address (ANTHROPIC_BASE_URL)",
+			 s->opaque_server[0] ? " to " : "", s->opaque_server,
+			 s->opaque_server[0] ? s->opaque_server : "HOST");
 		add_override(f, out, out_bytes);
 	} else if (s->opaque_spoiled > 0) {
 		snprintf(out, out_bytes, "what the client sent could not be read as HTTP/1.1");

@@ -259,9 +259,10 @@ const char *line_read_exchange(const struct trace *t, const cJSON *line, struct 
 	x->sequence = (uint32_t)field_uint(&f, line, "sequence", UINT32_MAX, 0);
 	x->peer = field_string(&f, line, "peer");
 	/* Static text: one of the ways of capture that there are, or the header's. */
-	x->capture_mode = str_eq(mode, STR("preload")) ? "preload"
-			  : str_eq(mode, STR("relay")) ? "relay"
-						       : t->capture_mode;
+	x->capture_mode = str_eq(mode, STR("preload"))       ? "preload"
+			  : str_eq(mode, STR("preload-tls")) ? "preload-tls"
+			  : str_eq(mode, STR("relay"))       ? "relay"
+							     : t->capture_mode;
 	x->api = api.p ? api_from_name(api) : KVS_API_NONE;
 	x->request.method = field_string(&f, line, "method");
 	x->request.path = field_string(&f, line, "path");

@@ -124,6 +124,7 @@ void line_opaque(struct buf *to, const struct opaque_connection *c)
 	json_out_cstr(&j, "peer", c->peer);
 	json_out_cstr(&j, "kind", c->kind);
 	json_out_cstr(&j, "server_name", c->server_name);
+	json_out_cstr(&j, "protocol", c->protocol);
 	json_out_cstr(&j, "reason", c->reason);
 	json_out_uint(&j, "sent_bytes", c->sent_bytes);
 	json_out_uint(&j, "received_bytes", c->received_bytes);

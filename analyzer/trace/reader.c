@@ -222,6 +222,7 @@ static const char *read_opaque(struct trace *t, const cJSON *line, struct line_p
 		.peer = field_string(&f, line, "peer"),
 		.kind = field_string(&f, line, "kind"),
 		.server_name = field_string(&f, line, "server_name"),
+		.protocol = field_string(&f, line, "protocol"),
 		.reason = field_string(&f, line, "reason"),
 		.sent_bytes = field_uint(&f, line, "sent_bytes", UINT64_MAX, 0),
 		.received_bytes = field_uint(&f, line, "received_bytes", UINT64_MAX, 0),
@@ -439,6 +440,7 @@ void trace_release(struct trace *t)
 		free(t->opaque[i].peer);
 		free(t->opaque[i].kind);
 		free(t->opaque[i].server_name);
+		free(t->opaque[i].protocol);
 		free(t->opaque[i].reason);
 	}
 	if (in) {

@@ -44,7 +44,7 @@ struct trace_process {
 struct trace_opaque {
 	uint64_t connection;
 	int32_t pid;
-	char *peer, *kind, *server_name, *reason; /* NULL: unknown */
+	char *peer, *kind, *server_name, *protocol, *reason; /* NULL: unknown */
 	uint64_t sent_bytes, received_bytes, start_ns, end_ns, first_received_ns;
 };
 
