@@ -39,4 +39,5 @@ async def main():
     print(*sum(await asyncio.gather(*(work(host, int(port), n) for n in range(10))), []))
 
 
-asyncio.run(main())
+if __name__ == "__main__":
+    asyncio.run(main())
