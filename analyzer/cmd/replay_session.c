@@ -100,8 +100,9 @@ static int open_target(struct client *client, const char *url, const struct sess
 /* ---- the arms */
 
 /* The fixes for what breaks this session's prefixes on this backend; the usual ones where its rules are not known. */
-static uint32_t proposed_fixes(struct report *report, const struct backend *backend)
+static uint32_t proposed_fixes(struct report *report, const struct engine_facts *facts)
 {
+	const struct backend *backend = &facts->backend;
 	struct why why;
 	char error[256];
 	uint32_t fixes = backend->engine == ENGINE_UNKNOWN ? USUAL_FIXES : 0;
@@ -117,6 +118,11 @@ static uint32_t proposed_fixes(struct report *report, const struct backend *back
 		}
 	}
 	why_release(&why);
+	/* Tried and found in order: then they break nothing here. */
+	if (facts->system_turns == FATE_IN_PLACE)
+		fixes &= ~(uint32_t)(FIX_SYSTEM_INLINE | FIX_DROP_TOTAL_TOKENS);
+	else if (facts->system_turns == FATE_HOISTED)
+		fixes |= FIX_SYSTEM_INLINE;
 	return fixes;
 }
 
@@ -157,7 +163,7 @@ static int add_arms(struct replay *r, struct report *report, const struct sessio
 	if (s->arms[1] && status == 0)
 		status = replay_add_arm(r, ARM_ASIS, 0);
 	if (s->arms[2] && status == 0) {
-		uint32_t fixes = proposed_fixes(report, &r->main.facts.backend);
+		uint32_t fixes = proposed_fixes(report, &r->main.facts);
 		int differs = fixes ? changes_anything(r, fixes) : 0;
 		if (differs < 0)
 			return -1;
@@ -238,6 +244,9 @@ int session_replay(struct client *client, struct report *report, const struct pl
 		msg_error("replay: %s", error);
 		return -1;
 	}
+	if (out->main.facts.system_turns == FATE_REFUSED && s->options.inline_system == INLINE_KEEP)
+		msg_note("this backend refuses system turns inside messages: --inline-system user makes user turns of "
+			 "them");
 	if (add_arms(out, report, s) < 0)
 		return -1;
 	/* The size is told by what the cold arm would send whole, so the choice of the sample comes twice. */

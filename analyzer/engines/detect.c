@@ -23,6 +23,12 @@ const char *known_name(enum known k)
 	return k == KNOWN_YES ? "yes" : k == KNOWN_NO ? "no" : "unknown";
 }
 
+const char *system_turn_fate_name(enum system_turn_fate fate)
+{
+	static const char *const names[] = {"unknown", "in place", "hoisted", "refused"};
+	return names[fate];
+}
+
 void engine_facts_release(struct engine_facts *f)
 {
 	free(f->model);
@@ -328,7 +334,10 @@ static int look(struct detection *d, char *error, size_t error_bytes)
 		free(first);
 		return -1;
 	}
-	set_model(f, first);
+	/* Any other name would make it load a model anew. */
+	set_model(f, f->profile->engine == ENGINE_MLX_LM ? "default_model" : first);
+	if (f->backend.chat_template == TEMPLATE_UNKNOWN && first)
+		f->backend.chat_template = template_of_model(str_from(first));
 	free(first);
 	return 0;
 }
@@ -338,7 +347,7 @@ int engine_detect(struct client *client, const struct base_url *base, const char
 {
 	struct detection d = {.client = client, .base = base, .facts = out};
 
-	*out = (struct engine_facts){.context_tokens = -1, .slots = -1, .prefill_rate = NAN};
+	*out = (struct engine_facts){.context_tokens = -1, .slots = -1, .prefill_rate = NAN, .block_tokens = -1};
 	if (engine && take_override(out, engine, error, error_bytes) < 0)
 		return -1;
 	set_model(out, model);

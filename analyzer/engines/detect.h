@@ -20,6 +20,9 @@
 
 enum known { KNOWN_NOT, KNOWN_NO, KNOWN_YES };
 
+/* What becomes of a system turn inside messages[]. */
+enum system_turn_fate { FATE_UNKNOWN, FATE_IN_PLACE, FATE_HOISTED, FATE_REFUSED };
+
 struct engine_facts {
 	const struct engine_profile *profile; /* never NULL after engine_detect */
 	struct backend backend;               /* engine ENGINE_UNKNOWN for "mock" and "openai" */
@@ -31,12 +34,14 @@ struct engine_facts {
 	int64_t context_tokens;               /* -1: unknown */
 	int64_t slots;                        /* requests computed at a time; -1: unknown */
 	enum known model_loaded;
-	enum known busy;            /* llama.cpp: a slot is at work */
-	enum known anthropic;       /* has POST /v1/messages; by the table until engine_probe has asked */
-	enum known cached_reported; /* tells cached tokens; KNOWN_NOT until engine_probe has asked */
-	enum known salt_works;      /* a salted prompt finds nothing cached; KNOWN_NOT until asked */
-	enum known reset_works;     /* KNOWN_NOT until engine_reset was tried */
-	double prefill_rate;        /* tokens/s of engine_probe's first prompt; NaN: unknown */
+	enum known busy;                    /* llama.cpp: a slot is at work */
+	enum known anthropic;               /* has POST /v1/messages; by the table until engine_probe has asked */
+	enum known cached_reported;         /* tells cached tokens; KNOWN_NOT until engine_probe has asked */
+	enum known salt_works;              /* a salted prompt finds nothing cached; KNOWN_NOT until asked */
+	enum known reset_works;             /* KNOWN_NOT until engine_reset was tried */
+	double prefill_rate;                /* tokens/s of engine_probe's first prompt; NaN: unknown */
+	int64_t block_tokens;               /* of its cache, where it tells; -1: it does not */
+	enum system_turn_fate system_turns; /* by engine_probe_system_turns */
 };
 
 /*
@@ -52,6 +57,7 @@ void engine_facts_release(struct engine_facts *f);
 /* What the body of GET /v1/models says together with its headers: the profile, or NULL. For tests, and for detect. */
 const struct engine_profile *engine_of_models(const struct client_answer *a);
 
-const char *known_name(enum known k); /* "unknown", "no", "yes" */
+const char *known_name(enum known k);                          /* "unknown", "no", "yes" */
+const char *system_turn_fate_name(enum system_turn_fate fate); /* "unknown", "in place", "hoisted", "refused" */
 
 #endif

@@ -12,11 +12,17 @@
 /*
  * Asks for the Anthropic route (where the table allows for one: MLX-LM would answer 404 without reading the body), then
  * sends one prompt twice and, where a salt is known, once more with one, and looks at the cached counts. Fills in
- * anthropic, cached_reported and salt_works. Also what warms the server up. Returns 0, or -1 with one line in error:
- * the server does not answer such a request.
+ * anthropic, cached_reported, salt_works and (vLLM: from its metrics) block_tokens. Also what warms the server up.
+ * Returns 0, or -1 with one line in error: the server does not answer such a request.
  */
 int engine_probe(struct client *client, const struct base_url *base, struct engine_facts *facts, char *error,
 		 size_t error_bytes) __attribute__((warn_unused_result));
+
+/*
+ * Sends a conversation, and it again with a system turn behind it: is the first one's prefix still found? Fills in
+ * system_turns; FATE_UNKNOWN where the engine tells no cached tokens. After engine_probe.
+ */
+void engine_probe_system_turns(struct client *client, const struct base_url *base, struct engine_facts *facts);
 
 /*
  * Empties the cache by the engine's own means and notes in reset_works whether that is possible. Returns 0, or -1 with

@@ -333,7 +333,7 @@ static int one_run(struct replay *r, struct client *c, const struct replay_event
 			  .error_bytes = error_bytes};
 	int status = -1;
 
-	forecast_init(&run.forecast, &r->main.facts.backend);
+	forecast_init(&run.forecast, &r->main.facts);
 	snprintf(error, error_bytes, "out of memory");
 	if (run.tracks && run.sent && run.ended) {
 		for (size_t i = 0; i < lineages; i++) {

@@ -14,10 +14,16 @@ struct forecast_entry {
 	UT_hash_handle hh;
 };
 
-void forecast_init(struct forecast *f, const struct backend *backend)
+void forecast_init(struct forecast *f, const struct engine_facts *facts)
 {
 	*f = (struct forecast){0};
-	backend_rules(backend, &f->rules);
+	backend_rules(&facts->backend, &f->rules);
+	if (facts->block_tokens > 0)
+		f->rules.block_tokens = (unsigned)facts->block_tokens;
+	if (facts->system_turns == FATE_IN_PLACE)
+		f->rules.system_turns = TURNS_IN_PLACE;
+	else if (facts->system_turns == FATE_HOISTED)
+		f->rules.system_turns = TURNS_HOISTED;
 }
 
 static void release(struct forecast_entry **table)

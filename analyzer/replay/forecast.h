@@ -14,6 +14,7 @@
  */
 
 #include "base/str.h"
+#include "engines/detect.h"
 #include "kvscope/llm_paths.h"
 #include "render/render.h"
 
@@ -46,7 +47,8 @@ struct forecast_prompt {
 	bool known; /* false: the body could not be read */
 };
 
-void forecast_init(struct forecast *f, const struct backend *backend);
+/* What was found out about the server goes before what is known of its kind. */
+void forecast_init(struct forecast *f, const struct engine_facts *facts);
 void forecast_release(struct forecast *f);
 
 /* forecast_prompt_release in either case. -1: no memory. */

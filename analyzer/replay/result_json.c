@@ -48,6 +48,8 @@ static void target(struct json_out *j, const char *role, const struct target *t)
 	json_out_cstr(j, "reset_works", known_name(f->reset_works));
 	json_out_int_or_null(j, "context_tokens", f->context_tokens);
 	json_out_int_or_null(j, "slots", f->slots);
+	json_out_int_or_null(j, "block_tokens", f->block_tokens);
+	json_out_cstr(j, "system_turns", system_turn_fate_name(f->system_turns));
 	json_out_bool(j, "converted", t->openai);
 	json_out_array(j, "cold_by");
 	if (t->cold_by & COLD_SALT)

@@ -12,6 +12,27 @@
 
 #define ANSWER_MAX ((size_t)1 << 20)
 #define HEAD_LIMIT_S 600.0
+/* Where nothing is known of blocks: as large as the most common ones. */
+#define BLOCK_USUAL 16
+
+/* A system turn behind the first message that is none: only then it matters what becomes of them. */
+static bool any_system_turn(const struct replay *r)
+{
+	for (size_t i = 0; i < r->plan->n; i++) {
+		const struct report_exchange *e = &r->report->exchanges[r->plan->requests[i].exchange];
+		struct trace *t = &r->report->traces[e->trace];
+		const struct trace_prompt_part *prompt;
+		size_t n;
+		char error[128];
+		if (trace_prompt(t, (size_t)(e->x - t->exchanges), &prompt, &n, error, sizeof(error)) < 0)
+			continue;
+		for (size_t k = 0; k < n; k++)
+			if (t->parts[prompt[k].part].kind == PART_MESSAGE &&
+			    t->parts[prompt[k].part].role == ROLE_SYSTEM)
+				return true;
+	}
+	return false;
+}
 
 static bool any_anthropic(const struct replay *r)
 {
@@ -127,7 +148,11 @@ int replay_prepare_target(struct replay *r, struct client *c, struct target *t, 
 	char why[256];
 
 	backend_rules(&t->facts.backend, &rules);
-	t->slack_tokens = rules.block_tokens > 16 ? rules.block_tokens : 16;
+	t->slack_tokens = t->facts.block_tokens > 0 ? t->facts.block_tokens : rules.block_tokens;
+	if (t->slack_tokens < BLOCK_USUAL)
+		t->slack_tokens = BLOCK_USUAL;
+	if (any_system_turn(r))
+		engine_probe_system_turns(c, &t->base, &t->facts);
 	t->openai = t->facts.anthropic == KNOWN_NO && any_anthropic(r);
 	t->cold_by = t->facts.salt_works == KNOWN_YES ? COLD_SALT : COLD_NONCE;
 	if (p->reset_each && engine_reset(c, &t->base, &t->facts, why, sizeof(why)) == 0)

@@ -83,7 +83,7 @@ static const struct {
 	     "{\"data\":[{\"id\":\"mlx-community/x\",\"object\":\"model\"}]}")},
 	 "mlx-lm",
 	 "",
-	 "mlx-community/x",
+	 "default_model",
 	 -1,
 	 -1,
 	 KNOWN_NO,
@@ -239,70 +239,114 @@ static void test_reset(void **state)
 	STREAM("data: {\"choices\":[{\"delta\":{\"content\":\"a\"},\"finish_reason\":\"length\"}],\"usage\":{" usage   \
 	       "}}\n\n")
 
+#define METRICS                                                                                                        \
+	OK("", "# TYPE vllm:cache_config_info gauge\n"                                                                 \
+	       "vllm:cache_config_info{effective_attention_block_size=\"64\",block_size=\"128\",engine=\"0\"} 1.0\n")
+
 static void test_probe(void **state)
 {
 	static const struct {
 		enum engine engine;
-		const char *const answers[4];
+		const char *const answers[5];
 		enum known anthropic, cached, salt;
+		int64_t block;
 	} cases[] = {
 		{ENGINE_VLLM,
 		 {MESSAGE("\"input_tokens\":9,\"cache_read_input_tokens\":0"),
-		  MESSAGE("\"input_tokens\":1,\"cache_read_input_tokens\":8"),
+		  MESSAGE("\"input_tokens\":1,\"cache_read_input_tokens\":8"), METRICS,
 		  MESSAGE("\"input_tokens\":9,\"cache_read_input_tokens\":0")},
 		 KNOWN_YES,
 		 KNOWN_YES,
-		 KNOWN_YES},
+		 KNOWN_YES,
+		 128},
 		/* An older one: salts are ignored on this route. */
 		{ENGINE_VLLM,
 		 {MESSAGE("\"input_tokens\":9,\"cache_read_input_tokens\":0"),
-		  MESSAGE("\"input_tokens\":1,\"cache_read_input_tokens\":8"),
+		  MESSAGE("\"input_tokens\":1,\"cache_read_input_tokens\":8"), NOT_FOUND,
 		  MESSAGE("\"input_tokens\":1,\"cache_read_input_tokens\":8")},
 		 KNOWN_YES,
 		 KNOWN_YES,
-		 KNOWN_NO},
+		 KNOWN_NO,
+		 -1},
 		/* Without the switch: absent is not 0. */
 		{ENGINE_VLLM,
-		 {MESSAGE("\"input_tokens\":9"), MESSAGE("\"input_tokens\":9")},
+		 {MESSAGE("\"input_tokens\":9"), MESSAGE("\"input_tokens\":9"), NOT_FOUND},
 		 KNOWN_YES,
 		 KNOWN_NO,
-		 KNOWN_NOT},
+		 KNOWN_NOT,
+		 -1},
 		{ENGINE_SGLANG,
 		 {MESSAGE("\"input_tokens\":9"), MESSAGE("\"input_tokens\":1,\"cache_read_input_tokens\":8")},
 		 KNOWN_YES,
 		 KNOWN_YES,
-		 KNOWN_NOT},
+		 KNOWN_NOT,
+		 -1},
 		/* No Anthropic route after all. */
 		{ENGINE_LLAMACPP,
 		 {NOT_FOUND, CHAT("\"prompt_tokens\":9,\"prompt_tokens_details\":{\"cached_tokens\":0}"),
 		  CHAT("\"prompt_tokens\":9,\"prompt_tokens_details\":{\"cached_tokens\":8}")},
 		 KNOWN_NO,
 		 KNOWN_YES,
-		 KNOWN_NOT},
+		 KNOWN_NOT,
+		 -1},
 		{ENGINE_LMSTUDIO,
 		 {UNEXPECTED, CHAT("\"prompt_tokens\":9"), CHAT("\"prompt_tokens\":9")},
 		 KNOWN_NO,
 		 KNOWN_NO,
-		 KNOWN_NOT},
+		 KNOWN_NOT,
+		 -1},
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		struct fixture f;
 		begin(&f, cases[i].answers);
-		f.facts = (struct engine_facts){.profile = engine_profile_of(cases[i].engine), .anthropic = KNOWN_YES};
+		f.facts = (struct engine_facts){
+			.profile = engine_profile_of(cases[i].engine), .anthropic = KNOWN_YES, .block_tokens = -1};
 		if (engine_probe(f.client, &f.base, &f.facts, f.error, sizeof(f.error)) < 0)
 			fail_msg("case %zu: %s", i, f.error);
 		assert_int_equal(f.facts.anthropic, cases[i].anthropic);
 		assert_int_equal(f.facts.cached_reported, cases[i].cached);
 		assert_int_equal(f.facts.salt_works, cases[i].salt);
+		assert_int_equal(f.facts.block_tokens, cases[i].block);
+		end(&f);
+	}
+}
+
+/* A system turn at the end, and what is found of the prompt before it. */
+static void test_system_turns(void **state)
+{
+	static const struct {
+		const char *const answers[3];
+		enum system_turn_fate fate;
+	} cases[] = {
+		{{MESSAGE("\"input_tokens\":700,\"cache_read_input_tokens\":0"),
+		  MESSAGE("\"input_tokens\":30,\"cache_read_input_tokens\":696")},
+		 FATE_IN_PLACE},
+		{{MESSAGE("\"input_tokens\":700,\"cache_read_input_tokens\":0"),
+		  MESSAGE("\"input_tokens\":710,\"cache_read_input_tokens\":16")},
+		 FATE_HOISTED},
+		{{MESSAGE("\"input_tokens\":700,\"cache_read_input_tokens\":0"),
+		  "HTTP/1.1 400 No\r\nConnection: close\r\n\r\n{\"error\":\"System message must be at the "
+		  "beginning\"}" CLOSE},
+		 FATE_REFUSED},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct fixture f;
+		begin(&f, cases[i].answers);
+		f.facts = (struct engine_facts){.profile = engine_profile_of(ENGINE_LLAMACPP),
+						.anthropic = KNOWN_YES,
+						.cached_reported = KNOWN_YES};
+		engine_probe_system_turns(f.client, &f.base, &f.facts);
+		assert_int_equal(f.facts.system_turns, cases[i].fate);
 		end(&f);
 	}
 }
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_servers), cmocka_unit_test(test_others),
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_servers),  cmocka_unit_test(test_others),
 					   cmocka_unit_test(test_override), cmocka_unit_test(test_reset),
-					   cmocka_unit_test(test_probe)};
+					   cmocka_unit_test(test_probe),    cmocka_unit_test(test_system_turns)};
 	return cmocka_run_group_tests_name("engines", tests, NULL, NULL);
 }
