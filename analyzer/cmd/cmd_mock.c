@@ -28,6 +28,8 @@ enum {
 	OPT_THINKING,
 	OPT_HEAD,
 	OPT_NO_REPORT,
+	OPT_ENGINE,
+	OPT_FLAG,
 };
 
 static const struct option_spec options[] = {
@@ -41,11 +43,11 @@ static const struct option_spec options[] = {
 	[OPT_CACHE_TOKENS] = {.name = "cache-tokens",
 			      .arg = "N",
 			      .help = "capacity of the prefix cache (default 262144)"},
-	[OPT_BLOCK] = {.name = "block", .arg = "N", .help = "tokens per cache block (default 16)"},
+	[OPT_BLOCK] = {.name = "block", .arg = "N", .help = "tokens per cache block (default 16, or the engine's)"},
 	[OPT_NO_CACHE] = {.name = "no-cache", .help = "prefill every prompt from its start"},
 	[OPT_PARALLEL] = {.name = "parallel",
 			  .arg = "N",
-			  .help = "requests computed at a time, others wait (default 1)"},
+			  .help = "requests computed at a time, others wait (default 1, or the engine's)"},
 	[OPT_SCRIPT] = {.name = "script", .arg = "FILE", .help = "what to answer (JSON, see docs/mock.md)"},
 	[OPT_LOG] = {.name = "log", .arg = "FILE", .help = "write one JSON line per request"},
 	[OPT_MODEL] = {.name = "model", .arg = "NAME", .help = "model named by /v1/models (default mock)"},
@@ -60,6 +62,12 @@ static const struct option_spec options[] = {
 			  .help = "thinking in the history: keep, drop-old, drop (default keep)"},
 	[OPT_HEAD] = {.name = "head", .arg = "FIRST", .help = "a prompt begins with: tools, system (default tools)"},
 	[OPT_NO_REPORT] = {.name = "no-report", .help = "leave what was cached out of the usage"},
+	[OPT_ENGINE] = {.name = "engine",
+			.arg = "NAME[@VERSION]",
+			.help = "imitate what a client sees of this engine (docs/mock.md lists them)"},
+	[OPT_FLAG] = {.name = "flag",
+		      .arg = "FLAG",
+		      .help = "as if the engine had been started with this flag, such as metrics; may be repeated"},
 	{0},
 };
 
@@ -67,6 +75,7 @@ static const char *const examples[] = {
 	"kvscope mock --port 8090 --log mock.jsonl",
 	"kvscope mock --script examples/scripts/bash-loop.json --prefill-rate 2000",
 	"kvscope mock --system-turns hoist --billing remove --head system",
+	"kvscope mock --engine llama.cpp --flag slot-save-path=/tmp --flag cache-ram=0",
 	NULL,
 };
 
@@ -186,7 +195,7 @@ static int read_rendering(const struct command_line *cl, struct mock_rendering *
 	static const char *const billing[] = {"keep", "mask", "remove", NULL};
 	static const char *const thinking[] = {"keep", "drop-old", "drop", NULL};
 	static const char *const head[] = {"tools", "system", NULL};
-	unsigned turns = 0, bill = 0, think = 0, first = 0;
+	unsigned turns = how->system_turns, bill = how->billing, think = how->thinking, first = how->system_first;
 
 	if (option_choice(cl, OPT_SYSTEM_TURNS, system_turns, &turns) < 0 ||
 	    option_choice(cl, OPT_BILLING, billing, &bill) < 0 ||
@@ -197,11 +206,40 @@ static int read_rendering(const struct command_line *cl, struct mock_rendering *
 	return 0;
 }
 
+/* The engine and what its command line said. */
+static int read_engine(const struct command_line *cl, struct mock_options *o)
+{
+	const char *name = option_value(cl, OPT_ENGINE);
+
+	o->profile = mock_profile_named(name ? name : mock_profiles[0]->name, &o->version);
+	if (!o->profile) {
+		struct buf all;
+		buf_init(&all, 1024);
+		for (size_t i = 0; mock_profiles[i]; i++)
+			buf_printf(&all, "%s%s", i ? ", " : "", mock_profiles[i]->name);
+		msg_error("mock: --engine: \"%s\" is none of %s", name, all.failed ? "those known" : all.p);
+		buf_release(&all);
+		return -1;
+	}
+	o->state = o->profile->state;
+	o->rendering = o->profile->rendering;
+	for (size_t i = 0; i < option_count(cl, OPT_FLAG); i++) {
+		const char *flag = option_nth(cl, OPT_FLAG, i);
+		if (mock_profile_switch(o->profile, flag, &o->state) < 0) {
+			msg_error("mock: --flag: \"%s\" is no flag that %s is known to have", flag, o->profile->title);
+			return -1;
+		}
+	}
+	return 0;
+}
+
 static int read_options(const struct command_line *cl, struct mock_options *o)
 {
-	uint64_t port = 0, cache_tokens = 262144, block = 16, parallel = 1;
-
 	*o = (struct mock_options){.prefill_rate = 4000, .decode_rate = 100, .model = "mock"};
+	if (read_engine(cl, o) < 0)
+		return -1;
+	uint64_t port = 0, cache_tokens = 262144, parallel = o->profile->slots;
+	uint64_t block = o->profile->block ? o->profile->block : 16;
 	if (option_uint(cl, OPT_PORT, 0, 65535, &port) < 0 ||
 	    option_double(cl, OPT_PREFILL_RATE, 0, 1e9, &o->prefill_rate) < 0 ||
 	    option_double(cl, OPT_DECODE_RATE, 0, 1e9, &o->decode_rate) < 0 ||
@@ -214,10 +252,15 @@ static int read_options(const struct command_line *cl, struct mock_options *o)
 		return -1;
 	}
 	o->port = (uint16_t)port;
-	o->cache_tokens = option_given(cl, OPT_NO_CACHE) ? 0 : (size_t)cache_tokens;
+	if (option_given(cl, OPT_NO_CACHE)) {
+		cache_tokens = 0;
+		o->state &= ~(unsigned)MOCK_CACHES;
+	}
+	o->cache_tokens = (size_t)cache_tokens;
 	o->block_tokens = (size_t)block;
 	o->parallel = (unsigned)parallel;
-	o->no_report = option_given(cl, OPT_NO_REPORT);
+	if (option_given(cl, OPT_NO_REPORT))
+		o->state &= ~(unsigned)MOCK_REPORTS;
 	if (option_given(cl, OPT_MODEL))
 		o->model = option_value(cl, OPT_MODEL);
 	return 0;
@@ -294,7 +337,8 @@ const struct command cmd_mock = {
 		"Prints \"listening on http://127.0.0.1:PORT\" when it is ready and runs until SIGINT or SIGTERM.\n"
 		"\n"
 		"Servers and chat templates change a prompt before their cache sees it: --system-turns, --billing,\n"
-		"--thinking and --head imitate what they do, --no-report engines that do not tell what they had.",
+		"--thinking and --head imitate what they do, --no-report engines that do not tell what they had.\n"
+		"--engine imitates all that a client sees of one engine: routes, headers, usage, resets, its cache.",
 	.examples = examples,
 	.options = options,
 	.group = COMMAND_WORKSHOP,

@@ -10,9 +10,51 @@ void engine_init(struct engine *e, struct loop *l, double prefill_rate, unsigned
 	mock_cache_init(&e->cache, block_tokens, cache_tokens);
 }
 
+int engine_keep_sequences(struct engine *e, size_t slots, size_t kept_max, size_t kept_tokens_max)
+{
+	e->by_sequences = true;
+	return mock_sequences_init(&e->sequences, slots, kept_max, kept_tokens_max);
+}
+
 void engine_release(struct engine *e)
 {
 	mock_cache_release(&e->cache);
+	mock_sequences_release(&e->sequences);
+}
+
+size_t engine_reset(struct engine *e)
+{
+	return mock_cache_reset(&e->cache) * e->cache.block_tokens + mock_sequences_reset(&e->sequences);
+}
+
+size_t engine_cached_tokens(const struct engine *e)
+{
+	return e->cache.blocks * e->cache.block_tokens + mock_sequences_tokens(&e->sequences);
+}
+
+/* ---- the cache, of either kind */
+
+static void look_up(struct engine_job *j)
+{
+	struct engine *e = j->engine;
+	const struct mock_tokens *p = j->prompt;
+
+	if (e->by_sequences)
+		j->cached_tokens = mock_sequences_take(&e->sequences, j->seed, p->ids, p->n, !j->no_reuse, &j->slot);
+	else
+		j->cached_tokens = j->no_reuse ? 0 : mock_cache_lookup(&e->cache, j->seed, p->ids, p->n);
+	if (j->cached_tokens < j->cached_min)
+		j->cached_tokens = 0;
+}
+
+static void store(struct engine_job *j, const uint64_t *ids, size_t n)
+{
+	struct engine *e = j->engine;
+
+	if (e->by_sequences)
+		mock_sequences_put(&e->sequences, j->slot, j->seed, ids, n);
+	else
+		mock_cache_store(&e->cache, j->seed, ids, n);
 }
 
 /* ---- the queue */
@@ -53,7 +95,7 @@ static void prefill_ended(struct loop_timer *t)
 
 	j->state = JOB_DECODING;
 	count_prefill(j, new_tokens(j));
-	mock_cache_store(&j->engine->cache, j->seed, j->prompt->ids, j->prompt->n);
+	store(j, j->prompt->ids, j->prompt->n);
 	j->prefilled(j);
 }
 
@@ -62,7 +104,7 @@ static void start(struct engine *e, struct engine_job *j)
 	e->busy++;
 	j->state = JOB_PREFILLING;
 	/* Only now: what the jobs before this one have prefilled is there by now. */
-	j->cached_tokens = mock_cache_lookup(&e->cache, j->seed, j->prompt->ids, j->prompt->n);
+	look_up(j);
 	j->start_ns = clock_monotonic_ns();
 	e->prompt_tokens += j->prompt->n;
 	e->cached_tokens += j->cached_tokens;
@@ -98,13 +140,15 @@ static void leave(struct engine_job *j)
 {
 	loop_timer_cancel(j->engine->loop, &j->timer);
 	j->state = JOB_IDLE;
+	if (j->engine->by_sequences)
+		mock_sequences_leave(&j->engine->sequences, j->slot);
 	j->engine->busy--;
 	start_waiting(j->engine);
 }
 
 void engine_finish(struct engine_job *j, const struct mock_tokens *sequence)
 {
-	mock_cache_store(&j->engine->cache, j->seed, sequence->ids, sequence->n);
+	store(j, sequence->ids, sequence->n);
 	leave(j);
 }
 
@@ -125,7 +169,7 @@ void engine_cancel(struct engine_job *j)
 		double done = elapsed * e->prefill_rate;
 		size_t computed = done < (double)new_tokens(j) ? (size_t)done : new_tokens(j);
 		count_prefill(j, computed);
-		mock_cache_store(&e->cache, j->seed, j->prompt->ids, j->cached_tokens + computed);
+		store(j, j->prompt->ids, j->cached_tokens + computed);
 		break;
 	}
 	case JOB_DECODING:

@@ -7,6 +7,17 @@
 
 /* At decode rate 0 an answer is said in bursts, so that a long one does not hold up the others. */
 #define BURST_TOKENS 256
+/* llama.cpp's default of --sse-ping-interval, and MLX-LM's of --prefill-step-size. */
+#define KEEPALIVE_NS (30 * NS_PER_S)
+#define STEP_TOKENS 2048
+
+static void refuse(struct generation *g, int status, const char *headers, const char *type, const char *message)
+{
+	struct reply *r = &g->reply;
+
+	wire_refusal(r->profile, g->wire, &r->out, status, type, message);
+	http_call_respond(r->call, status, r->profile->json_type, headers, buf_str(&r->out));
+}
 
 static void end_with_error(struct generation *g, const char *type, const char *message)
 {
@@ -18,8 +29,7 @@ static void end_with_error(struct generation *g, const char *type, const char *m
 		return;
 	}
 	buf_reset(&r->out);
-	g->wire->refusal(&r->out, type, message);
-	http_call_respond(r->call, status_of_error_type(type), "application/json", "", buf_str(&r->out));
+	refuse(g, status_of_error_type(type), "", type, message);
 }
 
 static enum stop stop_of(const struct generation *g, bool out_of_tokens)
@@ -47,7 +57,7 @@ static void finish(struct generation *g, bool out_of_tokens)
 	}
 	size_t last = partial ? g->offset : nblocks ? strlen(g->answer->blocks[nblocks - 1].text) : 0;
 	g->wire->whole(r, nblocks, last, stop);
-	http_call_respond(r->call, 200, "application/json", "", buf_str(&r->out));
+	http_call_respond(r->call, 200, r->profile->json_type, "", buf_str(&r->out));
 }
 
 /* Acts on the events due before the next byte. Returns true when the generation must not go on now, or is over. */
@@ -100,6 +110,7 @@ static void say(struct generation *g, struct str piece)
 	}
 	g->offset += piece.n;
 	g->reply.output_tokens++;
+	g->reply.last_token_ns = clock_monotonic_ns();
 }
 
 static void open_block(struct generation *g)
@@ -156,15 +167,71 @@ static void step(struct loop_timer *t)
 	(void)loop_timer_set(g->engine->loop, &g->timer, g->next_ns);
 }
 
+/* ---- comments in the stream while the prompt is prefilled */
+
+static size_t tokens_to_prefill(const struct generation *g)
+{
+	return g->reply.prompt_tokens - g->reply.cached_tokens;
+}
+
+static void keepalive_set(struct generation *g)
+{
+	uint64_t at = g->prefill_start_ns;
+
+	switch (g->reply.profile->keepalive) {
+	case KEEPALIVE_NONE:
+		return;
+	case KEEPALIVE_30S:
+		at += (g->keepalives + 1) * KEEPALIVE_NS;
+		break;
+	case KEEPALIVE_PROGRESS: {
+		size_t done = (g->keepalives + 1) * STEP_TOKENS;
+		if (done >= tokens_to_prefill(g) || g->engine->prefill_rate <= 0)
+			return; /* the last one comes with the first token */
+		at += (uint64_t)((double)done / g->engine->prefill_rate * (double)NS_PER_S);
+		break;
+	}
+	}
+	(void)loop_timer_set(g->engine->loop, &g->keepalive, at);
+}
+
+static void keepalive_send(struct generation *g, size_t done)
+{
+	char comment[80];
+
+	if (g->reply.profile->keepalive == KEEPALIVE_PROGRESS)
+		snprintf(comment, sizeof(comment), ": keepalive %zu/%zu\n\n", done, tokens_to_prefill(g));
+	else
+		snprintf(comment, sizeof(comment), ":\n\n");
+	http_call_chunk(g->reply.call, str_from(comment));
+}
+
+static void keepalive_due(struct loop_timer *t)
+{
+	struct generation *g = LOOP_OWNER(t, struct generation, keepalive);
+
+	g->keepalives++;
+	keepalive_send(g, g->keepalives * STEP_TOKENS);
+	keepalive_set(g);
+}
+
+static void stream_begin(struct generation *g)
+{
+	const struct mock_profile *p = g->reply.profile;
+	http_call_begin(g->reply.call, 200, p->stream_type, p->stream_headers);
+}
+
 static void job_started(struct engine_job *j)
 {
 	struct generation *g = LOOP_OWNER(j, struct generation, job);
 
-	g->prefill_start_ns = j->start_ns;
+	g->prefill_start_ns = g->reply.prefill_start_ns = j->start_ns;
 	g->reply.prompt_tokens = j->prompt->n;
 	g->reply.cached_tokens = j->cached_tokens;
-	if (g->stream)
-		http_call_begin(g->reply.call, 200, "text/event-stream; charset=utf-8", "Cache-Control: no-cache\r\n");
+	if (!g->stream || g->reply.profile->late_head)
+		return;
+	stream_begin(g);
+	keepalive_set(g);
 }
 
 static void job_prefilled(struct engine_job *j)
@@ -172,8 +239,14 @@ static void job_prefilled(struct engine_job *j)
 	struct generation *g = LOOP_OWNER(j, struct generation, job);
 
 	g->next_ns = clock_monotonic_ns();
+	g->reply.first_token_ns = g->reply.last_token_ns = g->next_ns;
+	loop_timer_cancel(g->engine->loop, &g->keepalive);
 	if (g->stream) {
-		g->message_start_ns = g->next_ns;
+		if (g->reply.profile->late_head)
+			stream_begin(g);
+		if (g->reply.profile->keepalive == KEEPALIVE_PROGRESS)
+			keepalive_send(g, tokens_to_prefill(g));
+		g->message_start_ns = clock_monotonic_ns();
 		g->wire->start(&g->reply);
 	}
 	step(&g->timer);
@@ -184,28 +257,27 @@ static void delay_over(struct loop_timer *t)
 {
 	struct generation *g = LOOP_OWNER(t, struct generation, timer);
 	const struct answer *a = g->answer;
-	struct reply *r = &g->reply;
 
 	if (a->status) {
 		char retry[48] = "";
 		if (a->retry_after_s)
 			snprintf(retry, sizeof(retry), "Retry-After: %llu\r\n", (unsigned long long)a->retry_after_s);
-		g->wire->refusal(&r->out, a->error_type, a->error_message);
-		http_call_respond(r->call, a->status, "application/json", retry, buf_str(&r->out));
+		refuse(g, a->status, retry, a->error_type, a->error_message);
 		return;
 	}
 	t->fire = step;
 	/* Armed for the whole generation: setting it cannot fail later. */
 	(void)loop_timer_set(g->engine->loop, t, UINT64_MAX);
-	if (engine_submit(g->engine, &g->job) < 0) {
-		g->wire->refusal(&r->out, "api_error", "the mock is out of memory");
-		http_call_respond(r->call, 500, "application/json", "", buf_str(&r->out));
-	}
+	if (engine_submit(g->engine, &g->job) < 0)
+		refuse(g, 500, "", "api_error", "the mock is out of memory");
 }
 
 int generation_start(struct generation *g)
 {
 	g->job.seed = g->seed;
+	g->job.no_reuse = g->no_reuse;
+	g->job.cached_min = g->reply.profile->cached_min;
+	g->keepalive.fire = keepalive_due;
 	g->job.prompt = g->prompt;
 	g->job.started = job_started;
 	g->job.prefilled = job_prefilled;
@@ -252,6 +324,7 @@ void generation_release(struct generation *g)
 	if (!g->in_use)
 		return;
 	loop_timer_cancel(g->engine->loop, &g->timer);
+	loop_timer_cancel(g->engine->loop, &g->keepalive);
 	if (g->job.state == JOB_DECODING) {
 		struct mock_tokens sequence = {0};
 		mock_tokens_append(&sequence, g->prompt);

@@ -24,17 +24,21 @@ struct generation {
 	const struct wire *wire;
 	const struct answer *answer;      /* borrowed */
 	const struct mock_tokens *prompt; /* borrowed */
-	struct reply reply;               /* call, model, id, created_s, include_usage, report_cached */
-	uint64_t seed;                    /* of the cache */
-	double decode_rate;               /* tokens/s; 0: takes no time */
-	int64_t max_tokens;               /* -1: no limit */
+	/* call, model, id, created_s, include_usage, report_cached, profile, fingerprint */
+	struct reply reply;
+	uint64_t seed;      /* of the cache */
+	bool no_reuse;      /* is prefilled from its start */
+	double decode_rate; /* tokens/s; 0: takes no time */
+	int64_t max_tokens; /* -1: no limit */
 	bool stream;
 
 	struct engine_job job;
 	struct loop_timer timer;
-	uint64_t next_ns;     /* when the next token is due: absolute, so that lateness does not add up */
-	size_t block, offset; /* what is said next */
-	size_t event;         /* the next of the answer's events */
+	struct loop_timer keepalive; /* while there is no token yet */
+	size_t keepalives;           /* sent */
+	uint64_t next_ns;            /* when the next token is due: absolute, so that lateness does not add up */
+	size_t block, offset;        /* what is said next */
+	size_t event;                /* the next of the answer's events */
 	bool block_open;
 	bool finished; /* said to its end */
 	bool in_use;

@@ -4,6 +4,7 @@
 #include "mock/mock.h"
 
 #include <errno.h>
+#include <string.h>
 
 static const char *api_name(enum mock_api api)
 {
@@ -90,29 +91,45 @@ int mock_log(FILE *log, struct http_call *call, const struct mock_call *c, bool 
 	return status;
 }
 
-static void metric(struct buf *out, const char *name, const char *type, const char *help, double value)
+static double metric_value(const struct mock *m, const struct mock_metric *metric)
 {
-	buf_printf(out, "# HELP kvscope_mock_%s %s\n# TYPE kvscope_mock_%s %s\nkvscope_mock_%s %.17g\n", name, help,
-		   name, type, name, value);
+	const struct engine *e = &m->engine;
+
+	switch (metric->value) {
+	case METRIC_ANSWERED:
+		return (double)m->answered;
+	case METRIC_REFUSED:
+		return (double)m->refused;
+	case METRIC_ABORTED:
+		return (double)m->aborted;
+	case METRIC_RUNNING:
+		return e->busy;
+	case METRIC_WAITING:
+		return (double)e->waiting;
+	case METRIC_PROMPT_TOKENS:
+		return (double)e->prompt_tokens;
+	case METRIC_CACHED_TOKENS:
+		return (double)e->cached_tokens;
+	case METRIC_PREFILLED_TOKENS:
+		return (double)e->prefilled_tokens;
+	case METRIC_PREFILL_SECONDS:
+		return e->prefill_seconds;
+	case METRIC_OUTPUT_TOKENS:
+		return (double)m->output_tokens;
+	case METRIC_CACHE_USED:
+		return (double)engine_cached_tokens(e);
+	case METRIC_CACHE_CAPACITY:
+		break;
+	}
+	return (double)(e->cache.capacity_blocks * e->cache.block_tokens);
 }
 
 void mock_metrics(const struct mock *m, struct buf *out)
 {
-	const struct engine *e = &m->engine;
-
-	metric(out, "requests_answered_total", "counter", "requests for an answer that got one", (double)m->answered);
-	metric(out, "requests_refused_total", "counter", "requests answered with an HTTP error", (double)m->refused);
-	metric(out, "requests_aborted_total", "counter", "requests whose client left early", (double)m->aborted);
-	metric(out, "requests_running", "gauge", "requests that have a slot", e->busy);
-	metric(out, "requests_waiting", "gauge", "requests that wait for a slot", (double)e->waiting);
-	metric(out, "prompt_tokens_total", "counter", "tokens of the prompts that were begun",
-	       (double)e->prompt_tokens);
-	metric(out, "cached_tokens_total", "counter", "of these, found in the prefix cache", (double)e->cached_tokens);
-	metric(out, "prefilled_tokens_total", "counter", "of these, computed", (double)e->prefilled_tokens);
-	metric(out, "prefill_seconds_total", "counter", "time spent computing them", e->prefill_seconds);
-	metric(out, "output_tokens_total", "counter", "tokens said", (double)m->output_tokens);
-	metric(out, "cache_used_tokens", "gauge", "tokens in the prefix cache",
-	       (double)(e->cache.blocks * e->cache.block_tokens));
-	metric(out, "cache_capacity_tokens", "gauge", "tokens that it can hold",
-	       (double)(e->cache.capacity_blocks * e->cache.block_tokens));
+	for (const struct mock_metric *metric = m->options.profile->metrics; metric && metric->name; metric++) {
+		/* The name of the family ends where labels begin. */
+		int family = (int)strcspn(metric->name, "{");
+		buf_printf(out, "# HELP %.*s %s\n# TYPE %.*s %s\n%s %.17g\n", family, metric->name, metric->help,
+			   family, metric->name, metric->type, metric->name, metric_value(m, metric));
+	}
 }

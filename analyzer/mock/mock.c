@@ -2,14 +2,12 @@
 #include "mock/mock.h"
 
 #include "base/clock.h"
-#include "base/json_out.h"
 #include "http/content.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define JSON_TYPE "application/json"
 #define CONNECTIONS_MAX 1000
 
 static const struct http_server_limits limits = {
@@ -23,75 +21,68 @@ static const struct wire *wire_of(enum mock_api api)
 	return api == MOCK_OPENAI_CHAT ? &wire_openai : &wire_anthropic;
 }
 
-static void respond_error(struct mock_call *c, int status, const char *headers, const char *message)
+static const struct mock_profile *profile_of(const struct mock_call *c)
+{
+	return c->mock->options.profile;
+}
+
+void mock_respond_error(struct mock_call *c, int status, const char *headers, const char *message)
 {
 	struct buf body;
 
 	buf_init(&body, (size_t)1 << 20);
-	wire_of(c->api)->refusal(&body, error_type_of_status(status), message);
-	http_call_respond(c->call, status, JSON_TYPE, headers, buf_str(&body));
+	wire_refusal(profile_of(c), wire_of(c->api), &body, status, error_type_of_status(status), message);
+	http_call_respond(c->call, status, profile_of(c)->json_type, headers, buf_str(&body));
 	buf_release(&body);
 }
 
-/* ---- what the routes do: each answers the call now, or starts what will */
-
-static void do_health(struct mock_call *c)
+void mock_fill_in(const struct mock_call *c, struct buf *out, const char *text, const struct mock_field *more)
 {
-	http_call_respond(c->call, 200, JSON_TYPE, "", STR("{\"status\":\"ok\"}"));
+	const struct mock *m = c->mock;
+	char slots[24], busy[8], now[24], path[256], method[16];
+	struct buf rest;
+
+	snprintf(slots, sizeof(slots), "%u", m->options.parallel);
+	snprintf(busy, sizeof(busy), "%s", m->engine.busy ? "true" : "false");
+	snprintf(now, sizeof(now), "%llu", (unsigned long long)(clock_realtime_ns() / NS_PER_S));
+	snprintf(path, sizeof(path), "%.*s", STR_FMT(c->call->path));
+	snprintf(method, sizeof(method), "%.*s", STR_FMT(c->call->method));
+	buf_init(&rest, BUF_UNLIMITED);
+	mock_template(&rest, text, more ? more : (const struct mock_field[]){{0}});
+	mock_template(out,
+		      rest.failed ? ""
+		      : rest.p    ? rest.p
+				  : "",
+		      (struct mock_field[]){{"model", m->options.model, false},
+					    {"version", m->options.version, false},
+					    {"slots", slots, true},
+					    {"busy", busy, true},
+					    {"now", now, true},
+					    {"path", path, false},
+					    {"method", method, false},
+					    {0}});
+	buf_release(&rest);
 }
 
-static void do_metrics(struct mock_call *c)
+void mock_respond_text(struct mock_call *c, int status, const char *type, const char *text,
+		       const struct mock_field *more)
 {
 	struct buf body;
 
-	buf_init(&body, (size_t)64 << 10);
-	mock_metrics(c->mock, &body);
-	http_call_respond(c->call, 200, "text/plain; version=0.0.4", "", buf_str(&body));
+	buf_init(&body, BUF_UNLIMITED);
+	mock_fill_in(c, &body, text, more);
+	http_call_respond(c->call, status, type ? type : profile_of(c)->json_type, "", buf_str(&body));
 	buf_release(&body);
 }
 
-static void do_models(struct mock_call *c)
-{
-	struct json_out j;
-	struct buf body;
-
-	/* One list for clients of either API. */
-	buf_init(&body, (size_t)64 << 10);
-	json_out_init(&j, &body, false);
-	json_out_object(&j, NULL);
-	json_out_cstr(&j, "object", "list");
-	json_out_array(&j, "data");
-	json_out_object(&j, NULL);
-	json_out_cstr(&j, "id", c->mock->options.model);
-	json_out_cstr(&j, "object", "model");
-	json_out_cstr(&j, "type", "model");
-	json_out_cstr(&j, "display_name", c->mock->options.model);
-	json_out_cstr(&j, "owned_by", "kvscope");
-	json_out_int(&j, "created", 0);
-	json_out_cstr(&j, "created_at", "1970-01-01T00:00:00Z");
-	json_out_end(&j);
-	json_out_end(&j);
-	json_out_bool(&j, "has_more", false);
-	json_out_end(&j);
-	http_call_respond(c->call, 200, JSON_TYPE, "", buf_str(&body));
-	buf_release(&body);
-}
-
-static void do_reset_cache(struct mock_call *c)
-{
-	char body[64];
-	struct mock_cache *cache = &c->mock->engine.cache;
-
-	snprintf(body, sizeof(body), "{\"dropped_tokens\":%zu}", mock_cache_reset(cache) * cache->block_tokens);
-	http_call_respond(c->call, 200, JSON_TYPE, "", str_from(body));
-}
+/* ---- answers */
 
 static int read_request(struct mock_call *c, struct str body)
 {
 	char why[160];
 
 	if (mock_request_read(&c->request, c->api, &c->mock->options.rendering, body, why, sizeof(why)) < 0) {
-		respond_error(c, 400, "", why);
+		mock_respond_error(c, 400, "", why);
 		return -1;
 	}
 	if (!c->request.model)
@@ -100,26 +91,47 @@ static int read_request(struct mock_call *c, struct str body)
 	return 0;
 }
 
-static void do_count_tokens(struct mock_call *c)
+void mock_route_count(struct mock_call *c)
 {
 	char answer[64];
 
 	if (read_request(c, c->body) < 0)
 		return;
 	snprintf(answer, sizeof(answer), "{\"input_tokens\":%zu}", c->request.prompt.n);
-	http_call_respond(c->call, 200, JSON_TYPE, "", str_from(answer));
+	http_call_respond(c->call, 200, profile_of(c)->json_type, "", str_from(answer));
 }
 
-/* Models do not share caches. */
-static uint64_t seed_of(const char *model)
+static uint64_t hash_text(uint64_t h, const char *text)
 {
-	uint64_t h = UINT64_C(0xcbf29ce484222325);
-	for (; *model; model++)
-		h = (h ^ (unsigned char)*model) * UINT64_C(0x100000001b3);
+	for (; *text; text++)
+		h = (h ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
 	return h;
 }
 
-static void do_generate(struct mock_call *c)
+/* Models do not share caches, nor do requests with different salts. */
+static uint64_t seed_of(const struct mock_call *c)
+{
+	const struct mock_profile *p = profile_of(c);
+	uint64_t h = hash_text(UINT64_C(0xcbf29ce484222325), c->request.model);
+
+	if (c->api != MOCK_OPENAI_CHAT && !p->salt_on_messages)
+		return h;
+	for (size_t i = 0; p->salts[i]; i++) {
+		const char *salt = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(c->request.json, p->salts[i]));
+		h = salt ? hash_text(h ^ (i + 1), salt) : h;
+	}
+	return h;
+}
+
+static bool reuse_is_off(const struct mock_call *c)
+{
+	if (!(c->mock->options.state & MOCK_CACHES))
+		return true;
+	return profile_of(c)->cache_prompt && c->api == MOCK_OPENAI_CHAT &&
+	       cJSON_IsFalse(cJSON_GetObjectItemCaseSensitive(c->request.json, "cache_prompt"));
+}
+
+void mock_route_generate(struct mock_call *c)
 {
 	struct mock *m = c->mock;
 	struct generation *g = &c->generation;
@@ -131,62 +143,90 @@ static void do_generate(struct mock_call *c)
 	g->wire = wire_of(c->api);
 	g->answer = script_match(m->script, &c->request, c->matched, sizeof(c->matched));
 	g->prompt = &c->request.prompt;
-	g->seed = seed_of(c->request.model);
+	g->seed = seed_of(c);
+	g->no_reuse = reuse_is_off(c);
 	g->decode_rate = m->options.decode_rate;
 	g->max_tokens = c->request.max_tokens;
 	g->stream = c->request.stream;
 	g->reply.call = c->call;
 	g->reply.model = c->request.model;
 	g->reply.include_usage = c->request.include_usage;
-	g->reply.report_cached = !m->options.no_report;
+	g->reply.profile = profile_of(c);
+	g->reply.fingerprint = m->fingerprint;
+	g->reply.report_cached = m->options.state & MOCK_REPORTS;
 	g->reply.created_s = clock_realtime_ns() / NS_PER_S;
 	/* Ids that differ within a conversation, also after a restart, and are the same when it is played again. */
 	digest_hex(&c->sha256, hex);
 	snprintf(g->reply.id, sizeof(g->reply.id), "%.20s", hex);
 	if (generation_start(g) < 0)
-		respond_error(c, 500, "", "the mock is out of memory");
+		mock_respond_error(c, 500, "", "the mock is out of memory");
 }
 
-static const struct route {
-	const char *method, *path;
-	enum mock_api api;
-	void (*run)(struct mock_call *c);
-} routes[] = {
-	{"POST", "/v1/messages", MOCK_ANTHROPIC_MESSAGES, do_generate},
-	{"POST", "/v1/messages/count_tokens", MOCK_ANTHROPIC_COUNT_TOKENS, do_count_tokens},
-	{"POST", "/v1/chat/completions", MOCK_OPENAI_CHAT, do_generate},
-	{"POST", "/chat/completions", MOCK_OPENAI_CHAT, do_generate},
-	{"GET", "/v1/models", MOCK_API_NONE, do_models},
-	{"GET", "/health", MOCK_API_NONE, do_health},
-	{"GET", "/metrics", MOCK_API_NONE, do_metrics},
-	{"POST", "/reset_prefix_cache", MOCK_API_NONE, do_reset_cache},
-};
+/* ---- routes */
+
+static void do_unknown(struct mock_call *c)
+{
+	const struct mock_profile *p = profile_of(c);
+
+	if (p->unknown)
+		mock_respond_text(c, p->unknown_status, p->unknown_type, p->unknown, NULL);
+	else
+		mock_respond_error(c, p->unknown_status, "", "there is nothing at this path");
+}
+
+static bool is_path(const char *pattern, struct str path)
+{
+	size_t n = strlen(pattern);
+	if (n > 0 && pattern[n - 1] == '*')
+		return str_starts(path, (struct str){pattern, n - 1});
+	return str_eq(path, str_from(pattern));
+}
+
+/* The route of a method and path, NULL: none. *wrong_method: one of another method. */
+static const struct mock_route *route_of(const struct mock_profile *p, struct str method, struct str path,
+					 const struct mock_route **wrong_method)
+{
+	*wrong_method = NULL;
+	if (str_eq(method, STR("HEAD")))
+		method = STR("GET");
+	for (const struct mock_route *r = p->routes; r->path; r++) {
+		if (!is_path(r->path, path))
+			continue;
+		if (str_eq(method, str_from(r->method)))
+			return r;
+		*wrong_method = r;
+	}
+	return NULL;
+}
 
 static void run_route(struct mock_call *c)
 {
-	const struct route *wrong_method = NULL;
-	struct str method = c->call->method;
+	const struct mock_profile *p = profile_of(c);
+	const struct mock_route *wrong_method, *route = route_of(p, c->call->method, c->call->path, &wrong_method);
 
-	if (str_eq(method, STR("HEAD")))
-		method = STR("GET");
-	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
-		const struct route *route = &routes[i];
-		if (!str_eq(c->call->path, str_from(route->path)))
-			continue;
-		if (str_eq(method, str_from(route->method))) {
-			c->api = route->api;
-			route->run(c);
-			return;
-		}
-		wrong_method = route;
+	if (route && (c->mock->options.state & route->needs) != route->needs) {
+		if (route->refusal)
+			mock_respond_text(c, route->refusal_status, NULL, route->refusal, NULL);
+		else
+			do_unknown(c);
+		return;
 	}
-	if (!wrong_method) {
-		respond_error(c, 404, "", "there is nothing at this path");
+	if (route) {
+		c->api = route->api;
+		c->route = route;
+		if (route->run)
+			route->run(c);
+		else
+			mock_respond_text(c, 200, route->type, route->text, NULL);
+		return;
+	}
+	if (!wrong_method || p->unknown) {
+		do_unknown(c);
 		return;
 	}
 	char allow[32];
 	snprintf(allow, sizeof(allow), "Allow: %s\r\n", wrong_method->method);
-	respond_error(c, 405, allow, "this path wants another method");
+	mock_respond_error(c, 405, allow, "this path wants another method");
 }
 
 /* ---- what the HTTP server calls */
@@ -207,14 +247,14 @@ static int decode_body(struct mock_call *c)
 		c->body = STR_NONE;
 		struct content *content = content_new(coding, limits.body_bytes, take_decoded, &c->decoded, &error);
 		if (!content) {
-			respond_error(c, 415, "", error);
+			mock_respond_error(c, 415, "", error);
 			return -1;
 		}
 		content_feed(content, c->call->body);
 		error = content_finish(content);
 		content_free(content);
 		if (error || c->decoded.failed) {
-			respond_error(c, 400, "", error ? error : "the mock is out of memory");
+			mock_respond_error(c, 400, "", error ? error : "the mock is out of memory");
 			return -1;
 		}
 		c->body = c->decoded.p ? buf_str(&c->decoded) : STR("");
@@ -269,27 +309,81 @@ static void on_done(struct http_call *call, bool aborted)
 	call->user = NULL;
 }
 
-static void on_explain(int status, const char *why, struct buf *body)
+/* A server that does not read what it will not answer says so before the body comes. */
+static int on_head(struct http_call *call)
 {
-	wire_anthropic.refusal(body, error_type_of_status(status), why);
+	const struct mock *m = http_call_server(call)->context;
+	const struct mock_route *wrong_method;
+
+	if (!m->options.profile->unread_resets || !str_eq(call->method, STR("POST")))
+		return 0;
+	return route_of(m->options.profile, call->method, call->path, &wrong_method)
+		       ? 0
+		       : m->options.profile->unknown_status;
+}
+
+static void on_explain(const struct http_server *s, int status, const char *why, struct buf *body)
+{
+	const struct mock *m = s->context;
+	const struct mock_profile *p = m->options.profile;
+
+	if (p->unread_resets && status == p->unknown_status)
+		buf_puts(body, p->unknown);
+	else
+		wire_refusal(p, &wire_anthropic, body, status, error_type_of_status(status), why);
 }
 
 static const struct http_server_handlers handlers = {
+	.head = on_head,
 	.request = on_request,
 	.done = on_done,
 	.explain = on_explain,
 };
 
+/* What the profile's cache is like. Returns 0, or -1 without memory. */
+static int open_engine(struct mock *m)
+{
+	const struct mock_options *o = &m->options;
+	const struct mock_profile *p = o->profile;
+
+	engine_init(&m->engine, m->loop, o->prefill_rate, o->parallel, o->block_tokens, o->cache_tokens);
+	switch (p->policy) {
+	case POLICY_BLOCKS:
+		break;
+	case POLICY_SLOTS:
+		return engine_keep_sequences(&m->engine, o->parallel, o->state & MOCK_HOST_CACHE ? p->kept : 0,
+					     o->cache_tokens);
+	case POLICY_LIST:
+		return engine_keep_sequences(&m->engine, 0, o->state & MOCK_CACHES ? p->kept : 0, o->cache_tokens);
+	}
+	return 0;
+}
+
 int mock_open(struct mock *m, struct loop *l, const struct mock_options *options, struct script *script, FILE *log)
 {
+	const struct mock_profile *p = options->profile;
+
 	*m = (struct mock){.options = *options, .loop = l, .script = script, .log = log};
-	engine_init(&m->engine, l, options->prefill_rate, options->parallel, options->block_tokens,
-		    options->cache_tokens);
-	return http_server_open(&m->server, l, options->port, &handlers, limits, m);
+	if (p->fingerprint) {
+		struct buf text;
+		buf_init(&text, 1024);
+		mock_template(&text, p->fingerprint, (struct mock_field[]){{"version", options->version, false}, {0}});
+		m->fingerprint = buf_steal(&text);
+	}
+	if (open_engine(m) < 0 || (p->fingerprint && !m->fingerprint)) {
+		errno = ENOMEM;
+		return -1;
+	}
+	if (http_server_open(&m->server, l, options->port, &handlers, limits, m) < 0)
+		return -1;
+	m->server.habits = (struct http_server_habits){
+		.headers = p->headers, .http10 = p->http10, .unread_resets = p->unread_resets};
+	return 0;
 }
 
 void mock_release(struct mock *m)
 {
 	http_server_release(&m->server);
 	engine_release(&m->engine);
+	free(m->fingerprint);
 }

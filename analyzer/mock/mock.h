@@ -11,8 +11,10 @@
 #include "base/digest.h"
 #include "mock/engine.h"
 #include "mock/generation.h"
+#include "mock/profile.h"
 #include "mock/request.h"
 #include "mock/script.h"
+#include "mock/template.h"
 #include "net/http_server.h"
 #include "net/loop.h"
 
@@ -27,8 +29,10 @@ struct mock_options {
 	size_t block_tokens;
 	unsigned parallel;
 	struct mock_rendering rendering;
-	bool no_report;    /* usage does not tell what was cached */
-	const char *model; /* borrowed */
+	const struct mock_profile *profile; /* the engine to imitate */
+	const char *version;                /* that it tells; borrowed */
+	unsigned state;                     /* bits of mock/profile.h */
+	const char *model;                  /* borrowed */
 };
 
 struct mock {
@@ -44,6 +48,7 @@ struct mock {
 	/* Counters for /metrics. */
 	uint64_t answered, refused, aborted;
 	uint64_t output_tokens;
+	char *fingerprint; /* of OpenAI's answers; NULL: none */
 };
 
 /* One request, from its last byte to its line in the log. */
@@ -52,10 +57,11 @@ struct mock_call {
 	struct http_call *call;
 	uint64_t n; /* from 1, in the order in which requests became complete */
 	enum mock_api api;
-	struct buf decoded;   /* the body, where it came with a content coding */
-	struct str body;      /* without content coding; absent if that could not be taken off */
-	struct digest sha256; /* of it */
-	bool read;            /* `request` is filled in */
+	const struct mock_route *route; /* NULL: none */
+	struct buf decoded;             /* the body, where it came with a content coding */
+	struct str body;                /* without content coding; absent if that could not be taken off */
+	struct digest sha256;           /* of it */
+	bool read;                      /* `request` is filled in */
 	struct mock_request request;
 	char matched[32]; /* what the script answered with; "": it was not asked */
 	struct generation generation;
@@ -68,7 +74,17 @@ void mock_release(struct mock *m);
 
 /* The line of a finished request. c is NULL for one that the HTTP server refused. Returns 0, or -1 with errno. */
 int mock_log(FILE *log, struct http_call *call, const struct mock_call *c, bool aborted);
-/* The counters in Prometheus' text format. */
+/* The counters in Prometheus' text format, by the names of the profile. */
 void mock_metrics(const struct mock *m, struct buf *out);
+
+/* ---- what mock.c and routes.c share: each answers the call */
+
+/* An error of the route's API. headers: further lines, each with its CRLF. */
+void mock_respond_error(struct mock_call *c, int status, const char *headers, const char *message);
+/* A template with the fields that every text may use, and `more` (may be NULL). type NULL: JSON. */
+void mock_respond_text(struct mock_call *c, int status, const char *type, const char *text,
+		       const struct mock_field *more);
+/* The same, appended to out. */
+void mock_fill_in(const struct mock_call *c, struct buf *out, const char *text, const struct mock_field *more);
 
 #endif

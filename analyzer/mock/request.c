@@ -61,9 +61,15 @@ static const char *read_fields(struct mock_request *r)
 int mock_request_read(struct mock_request *r, enum mock_api api, const struct mock_rendering *how, struct str body,
 		      char *why, size_t why_bytes)
 {
+	return mock_request_read_text(r, api, how, body, NULL, why, why_bytes);
+}
+
+int mock_request_read_text(struct mock_request *r, enum mock_api api, const struct mock_rendering *how, struct str body,
+			   struct buf *text, char *why, size_t why_bytes)
+{
 	const char *end = NULL;
 
-	*r = (struct mock_request){.api = api, .max_tokens = -1};
+	*r = (struct mock_request){.api = api, .max_tokens = -1, .prompt.text = text};
 	buf_init(&r->system, SEARCHED_BYTES_MAX);
 	buf_init(&r->last_user, SEARCHED_BYTES_MAX);
 	r->json = cJSON_ParseWithLengthOpts(body.p ? body.p : "", body.n, &end, false);

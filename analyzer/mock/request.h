@@ -40,6 +40,9 @@ struct mock_request {
  */
 int mock_request_read(struct mock_request *r, enum mock_api api, const struct mock_rendering *how, struct str body,
 		      char *why, size_t why_bytes);
+/* The same; the prompt is also appended to `text` (mock/tokens.h). */
+int mock_request_read_text(struct mock_request *r, enum mock_api api, const struct mock_rendering *how, struct str body,
+			   struct buf *text, char *why, size_t why_bytes);
 void mock_request_release(struct mock_request *r);
 /* What a tool's definition is in: itself with Anthropic, its "function" with OpenAI. */
 const cJSON *mock_tool_definition(const cJSON *tool);

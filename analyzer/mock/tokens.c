@@ -88,13 +88,60 @@ static void push(struct mock_tokens *t, uint64_t id)
 	t->ids[t->n++] = id;
 }
 
+static const char *const mark_names[] = {
+	[MARK_TOOL] = "<|tool|>",
+	[MARK_SYSTEM] = "<|system|>",
+	[MARK_USER] = "<|user|>",
+	[MARK_ASSISTANT] = "<|assistant|>",
+	[MARK_TOOL_RESULT] = "<|tool_result|>",
+	[MARK_THINKING] = "<|thinking|>",
+	[MARK_TOOL_CALL] = "<|tool_call|>",
+	[MARK_BLOCK] = "<|block|>",
+	[MARK_OTHER] = "<|other|>",
+	[MARK_END] = "<|end|>",
+};
+
 void mock_tokens_mark(struct mock_tokens *t, enum mock_mark mark)
 {
 	push(t, mark);
+	if (t->text)
+		buf_puts(t->text, mark_names[mark]);
+}
+
+/* The mark that a text begins with, 0: none. */
+static enum mock_mark spelled_mark(struct str text)
+{
+	for (enum mock_mark m = MARK_TOOL; m <= MARK_END; m++)
+		if (str_starts(text, str_from(mark_names[m])))
+			return m;
+	return (enum mock_mark)0;
+}
+
+void mock_tokens_spelled(struct mock_tokens *t, struct str text)
+{
+	size_t plain = 0;
+
+	while (plain < text.n) {
+		struct str rest = {text.p + plain, text.n - plain};
+		enum mock_mark mark = spelled_mark(rest);
+		if (!mark) {
+			plain++;
+			continue;
+		}
+		mock_tokens_text(t, (struct str){text.p, plain});
+		mock_tokens_mark(t, mark);
+		plain += strlen(mark_names[mark]);
+		text.p += plain;
+		text.n -= plain;
+		plain = 0;
+	}
+	mock_tokens_text(t, text);
 }
 
 void mock_tokens_text(struct mock_tokens *t, struct str text)
 {
+	if (t->text)
+		buf_append_str(t->text, text);
 	while (text.n > 0) {
 		size_t n = mock_token_bytes(text);
 		uint64_t id = UINT64_C(0xcbf29ce484222325); /* FNV-1a */

@@ -10,6 +10,7 @@
  * Text is cut piece by piece from its start, so the same text always gives the same tokens.
  */
 
+#include "base/buf.h"
 #include "base/str.h"
 
 #include <stdbool.h>
@@ -33,7 +34,8 @@ struct mock_tokens {
 	uint64_t *ids;
 	size_t n;
 	size_t capacity;
-	bool failed; /* out of memory: the list is not complete */
+	bool failed;      /* out of memory: the list is not complete */
+	struct buf *text; /* borrowed; NULL, or where the same is written as text, marks as "<|user|>" and the like */
 };
 
 /* Starts out zeroed. */
@@ -41,6 +43,8 @@ void mock_tokens_release(struct mock_tokens *t);
 void mock_tokens_mark(struct mock_tokens *t, enum mock_mark mark);
 void mock_tokens_append(struct mock_tokens *t, const struct mock_tokens *more);
 void mock_tokens_text(struct mock_tokens *t, struct str text);
+/* A text in which marks may be spelled. */
+void mock_tokens_spelled(struct mock_tokens *t, struct str text);
 /* Bytes of the first token of a text, 0 only for an empty one. */
 size_t mock_token_bytes(struct str text);
 

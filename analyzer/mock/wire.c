@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "mock/wire.h"
 
+#include "mock/template.h"
+
+#include <stdio.h>
 #include <string.h>
 
 static const struct {
@@ -31,6 +34,22 @@ int status_of_error_type(const char *type)
 		if (strcmp(errors[i].type, type) == 0)
 			return errors[i].status;
 	return 500;
+}
+
+void wire_refusal(const struct mock_profile *p, const struct wire *w, struct buf *out, int status, const char *type,
+		  const char *message)
+{
+	const char *text = w == &wire_openai ? p->openai_error : p->error;
+	char code[16];
+
+	if (!text) {
+		w->refusal(out, type, message);
+		return;
+	}
+	snprintf(code, sizeof(code), "%d", status);
+	mock_template(
+		out, text,
+		(struct mock_field[]){{"code", code, true}, {"type", type, false}, {"message", message, false}, {0}});
 }
 
 void reply_send(struct reply *r)

@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "mock/answer.h"
+#include "mock/profile.h"
 #include "net/http_server.h"
 
 #include <stdbool.h>
@@ -23,8 +24,11 @@ struct reply {
 	char id[21]; /* hex digits that message and tool ids are made of */
 	uint64_t created_s;
 	bool include_usage; /* OpenAI's stream */
-	bool report_cached; /* in the usage */
+	const struct mock_profile *profile;
+	const char *fingerprint; /* OpenAI's system_fingerprint; NULL: none */
+	bool report_cached;      /* in the usage */
 	size_t prompt_tokens, cached_tokens, output_tokens;
+	uint64_t prefill_start_ns, first_token_ns, last_token_ns; /* CLOCK_MONOTONIC */
 	const struct answer *answer;
 	struct buf out;
 };
@@ -44,6 +48,10 @@ struct wire {
 };
 
 extern const struct wire wire_anthropic, wire_openai;
+
+/* The body of an error response of this server. */
+void wire_refusal(const struct mock_profile *p, const struct wire *w, struct buf *out, int status, const char *type,
+		  const char *message);
 
 /* Sends what is in r->out as one chunk and empties it. */
 void reply_send(struct reply *r);

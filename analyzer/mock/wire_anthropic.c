@@ -23,15 +23,38 @@ static void event_end(struct reply *r, struct json_out *j)
 	reply_send(r);
 }
 
-/* As llama.cpp reports it: what was cached apart from the rest. What was written to the cache is not told. An engine
- * that tells nothing of its cache has only input. */
-static void usage(struct reply *r, struct json_out *j, bool input)
+/* What each engine tells where is in its profile. What was written to the cache is what was not read from it. */
+static void usage_fields(struct reply *r, struct json_out *j, const struct mock_usage *u)
+{
+	size_t cached = r->report_cached ? r->cached_tokens : 0;
+	bool told = r->report_cached && (u->cached == CACHED_TOLD || (u->cached == CACHED_ABOVE_0 && cached > 0));
+
+	if (u->input == INPUT_WHOLE)
+		json_out_uint(j, "input_tokens", r->prompt_tokens);
+	else if (u->input == INPUT_NEW)
+		json_out_uint(j, "input_tokens", r->prompt_tokens - cached);
+	if (u->creation && r->report_cached)
+		json_out_uint(j, "cache_creation_input_tokens", 0);
+	if (told)
+		json_out_uint(j, "cache_read_input_tokens", cached);
+}
+
+static void usage(struct reply *r, struct json_out *j, const struct mock_usage *u)
 {
 	json_out_object(j, "usage");
-	if (input)
-		json_out_uint(j, "input_tokens", r->prompt_tokens - (r->report_cached ? r->cached_tokens : 0));
-	if (input && r->report_cached)
-		json_out_uint(j, "cache_read_input_tokens", r->cached_tokens);
+	usage_fields(r, j, u);
+	if (u->output)
+		json_out_uint(j, "output_tokens", r->output_tokens);
+	json_out_end(j);
+}
+
+/* Of an answer in one piece: all that a stream would tell. */
+static void usage_whole(struct reply *r, struct json_out *j)
+{
+	const struct mock_usage *start = &r->profile->at_start, *end = &r->profile->at_end;
+
+	json_out_object(j, "usage");
+	usage_fields(r, j, end->input != INPUT_ABSENT ? end : start);
 	json_out_uint(j, "output_tokens", r->output_tokens);
 	json_out_end(j);
 }
@@ -39,7 +62,7 @@ static void usage(struct reply *r, struct json_out *j, bool input)
 static void message_head(struct reply *r, struct json_out *j)
 {
 	char id[32];
-	snprintf(id, sizeof(id), "msg_%s", r->id);
+	snprintf(id, sizeof(id), "%s%s", r->profile->whole_id ? "chatcmpl-" : "msg_", r->id);
 	json_out_cstr(j, "id", id);
 	json_out_cstr(j, "type", "message");
 	json_out_cstr(j, "role", "assistant");
@@ -70,10 +93,12 @@ static void start(struct reply *r)
 	json_out_end(&j);
 	json_out_null(&j, "stop_reason");
 	json_out_null(&j, "stop_sequence");
-	usage(r, &j, true);
+	usage(r, &j, &r->profile->at_start);
 	json_out_end(&j);
 	event_end(r, &j);
 
+	if (!r->profile->ping)
+		return;
 	event_begin(r, &j, "ping");
 	event_end(r, &j);
 }
@@ -106,8 +131,10 @@ static void block_start(struct reply *r, size_t block)
 		break;
 	case ANSWER_TOOL:
 		tool_fields(r, &j, block);
-		json_out_object(&j, "input");
-		json_out_end(&j);
+		if (!r->profile->no_tool_input) {
+			json_out_object(&j, "input");
+			json_out_end(&j);
+		}
 		break;
 	}
 	json_out_end(&j);
@@ -162,7 +189,7 @@ static void finish(struct reply *r, enum stop stop)
 	json_out_cstr(&j, "stop_reason", stop_reason(stop));
 	json_out_null(&j, "stop_sequence");
 	json_out_end(&j);
-	usage(r, &j, false);
+	usage(r, &j, &r->profile->at_end);
 	event_end(r, &j);
 
 	event_begin(r, &j, "message_stop");
@@ -238,7 +265,7 @@ static void whole(struct reply *r, size_t nblocks, size_t last_bytes, enum stop 
 	json_out_end(&j);
 	json_out_cstr(&j, "stop_reason", stop_reason(stop));
 	json_out_null(&j, "stop_sequence");
-	usage(r, &j, true);
+	usage_whole(r, &j);
 	json_out_end(&j);
 }
 

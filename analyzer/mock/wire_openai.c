@@ -13,6 +13,41 @@ static void head(struct reply *r, struct json_out *j, const char *object)
 	json_out_cstr(j, "object", object);
 	json_out_uint(j, "created", r->created_s);
 	json_out_cstr(j, "model", r->model);
+	if (r->fingerprint)
+		json_out_cstr(j, "system_fingerprint", r->fingerprint);
+}
+
+static void rate(struct json_out *j, const char *kind, size_t tokens, uint64_t ns)
+{
+	double ms = (double)ns / 1e6, n = (double)tokens;
+	const struct {
+		const char *name;
+		double value;
+		int decimals;
+	} fields[] = {
+		{"n", n, 0},
+		{"ms", ms, 3},
+		{"per_token_ms", ms / n, 6},
+		{"per_second", n * 1e3 / ms, 6},
+	};
+	char key[48];
+
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+		snprintf(key, sizeof(key), "%s_%s", kind, fields[i].name);
+		json_out_double(j, key, fields[i].value, fields[i].decimals);
+	}
+}
+
+/* As llama.cpp has it in every answer of this API. */
+static void timings(struct reply *r, struct json_out *j)
+{
+	if (!r->profile->timings)
+		return;
+	json_out_object(j, "timings");
+	json_out_uint(j, "cache_n", r->cached_tokens);
+	rate(j, "prompt", r->prompt_tokens - r->cached_tokens, r->first_token_ns - r->prefill_start_ns);
+	rate(j, "predicted", r->output_tokens, r->last_token_ns - r->first_token_ns);
+	json_out_end(j);
 }
 
 static void usage(struct reply *r, struct json_out *j)
@@ -138,14 +173,25 @@ static void finish(struct reply *r, enum stop stop)
 {
 	struct json_out j;
 
+	const char *object = r->profile->openai_usage_object;
+
 	chunk_begin(r, &j);
-	chunk_end(r, &j, finish_reason(stop));
+	json_out_end(&j);
+	json_out_cstr(&j, "finish_reason", finish_reason(stop));
+	json_out_end(&j);
+	json_out_end(&j);
+	if (!r->include_usage)
+		timings(r, &j);
+	json_out_end(&j);
+	buf_puts(&r->out, "\n\n");
+	reply_send(r);
 	if (r->include_usage) {
 		buf_puts(&r->out, "data: ");
-		head(r, &j, "chat.completion.chunk");
+		head(r, &j, object ? object : "chat.completion.chunk");
 		json_out_array(&j, "choices");
 		json_out_end(&j);
 		usage(r, &j);
+		timings(r, &j);
 		json_out_end(&j);
 		buf_puts(&r->out, "\n\n");
 		reply_send(r);
@@ -236,6 +282,7 @@ static void whole(struct reply *r, size_t nblocks, size_t last_bytes, enum stop 
 	json_out_end(&j);
 	json_out_end(&j);
 	usage(r, &j);
+	timings(r, &j);
 	json_out_end(&j);
 }
 

@@ -165,6 +165,9 @@ static int on_headers_complete(llhttp_t *parser)
 		p->refuse = 413;
 		return HPE_USER;
 	}
+	p->refuse = p->server->on->head ? p->server->on->head(call) : 0;
+	if (p->refuse)
+		return HPE_USER;
 	bool http11 = parser->http_major > 1 || (parser->http_major == 1 && parser->http_minor >= 1);
 	if (http11 && str_eq_nocase(http_call_header(call, STR("expect")), STR("100-continue")))
 		(void)conn_send(&p->conn, STR("HTTP/1.1 100 Continue\r\n\r\n"));
@@ -205,7 +208,7 @@ static void refuse(struct http_peer *p, int status, const char *why)
 
 	buf_init(&body, 4096);
 	if (p->server->on->explain)
-		p->server->on->explain(status, why, &body);
+		p->server->on->explain(p->server, status, why, &body);
 	else
 		buf_printf(&body, "%s\n", why);
 	p->keep_alive = false;
@@ -227,6 +230,8 @@ static void refuse(struct http_peer *p, int status, const char *why)
 	} else {
 		http_call_respond(&p->call, status, type, "", buf_str(&body));
 	}
+	if (!headless && p->server->habits.unread_resets)
+		http_peer_close(p);
 	buf_release(&body);
 }
 
@@ -248,6 +253,7 @@ static size_t parse(struct http_peer *p, struct str bytes)
 	} else {
 		const char *why = p->refuse == 413   ? "the request body is too large"
 				  : p->refuse == 431 ? "the request head is too large"
+				  : p->refuse        ? "refused by its head"
 						     : llhttp_get_error_reason(&p->parser);
 		refuse(p, p->refuse ? p->refuse : 400, why ? why : "not HTTP/1");
 		used = bytes.n;

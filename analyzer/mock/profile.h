@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef MOCK_PROFILE_H
+#define MOCK_PROFILE_H
+
+/*
+ * What a client sees of an inference engine besides its answers, as a table of data (profiles.c): routes and what they
+ * answer, headers, where the usage stands and which switch hides it, what its server does to a prompt, what its cache
+ * keeps. `kvscope mock --engine NAME` serves one of them. Each says which version it imitates and whether it was
+ * compared with the real server.
+ */
+
+#include "mock/render.h"
+#include "mock/request.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct mock_call;
+
+/* What the command line of the engine has decided: bits. */
+enum {
+	MOCK_CACHES = 1,     /* prefixes are reused at all */
+	MOCK_REPORTS = 2,    /* usage tells what was cached */
+	MOCK_RESETS = 4,     /* the cache can be emptied by a request */
+	MOCK_METRICS = 8,    /* /metrics is served */
+	MOCK_HOST_CACHE = 16 /* llama.cpp's, behind the slots */
+};
+
+/* A switch of the engine's command line, without dashes, or a variable of its environment. */
+struct mock_switch {
+	const char *name; /* NULL ends a list */
+	unsigned on, off; /* bits it sets and clears */
+};
+
+enum mock_policy {
+	POLICY_BLOCKS, /* mock/cache.h */
+	POLICY_SLOTS,  /* mock/sequences.h, with slots */
+	POLICY_LIST,   /* mock/sequences.h, without */
+};
+
+/* Of a usage object of Anthropic's API. */
+struct mock_usage {
+	enum { INPUT_ABSENT, INPUT_NEW, INPUT_WHOLE } input;        /* input_tokens; NEW: less what is told as cached */
+	enum { CACHED_ABSENT, CACHED_TOLD, CACHED_ABOVE_0 } cached; /* cache_read_input_tokens, if MOCK_REPORTS */
+	bool creation;                                              /* cache_creation_input_tokens, if MOCK_REPORTS */
+	bool output;
+};
+
+/* Comment lines in a stream while there is no token yet. */
+enum mock_keepalive { KEEPALIVE_NONE, KEEPALIVE_30S, KEEPALIVE_PROGRESS };
+
+struct mock_route {
+	const char *method, *path; /* NULL ends a list; a '*' at the end of a path stands for anything */
+	enum mock_api api;
+	void (*run)(struct mock_call *c); /* NULL: `text` alone is the answer */
+	const char *text;                 /* a template (mock/template.h) */
+	const char *type;                 /* of its content; NULL: JSON */
+	unsigned needs; /* bits without which `refusal` is answered, or as if there were no such path */
+	int refusal_status;
+	const char *refusal; /* template */
+};
+
+struct mock_metric {
+	const char *name, *type, *help; /* NULL ends a list */
+	enum {
+		METRIC_ANSWERED,
+		METRIC_REFUSED,
+		METRIC_ABORTED,
+		METRIC_RUNNING,
+		METRIC_WAITING,
+		METRIC_PROMPT_TOKENS,
+		METRIC_CACHED_TOKENS,
+		METRIC_PREFILLED_TOKENS,
+		METRIC_PREFILL_SECONDS,
+		METRIC_OUTPUT_TOKENS,
+		METRIC_CACHE_USED,
+		METRIC_CACHE_CAPACITY,
+	} value;
+};
+
+struct mock_profile {
+	const char *name;
+	const char *title;   /* of its documentation */
+	const char *version; /* that is imitated, and what it says of itself unless told otherwise */
+	const char *checked; /* the real server it was compared with; NULL: none */
+	const char *note;    /* what it leaves out; NULL: nothing of note */
+
+	/* HTTP */
+	const char *headers; /* of every response */
+	const char *json_type, *stream_type, *stream_headers;
+	bool http10, unread_resets;
+	bool late_head;                     /* a stream's head comes with its first token */
+	int unknown_status;                 /* of paths that are not there */
+	const char *unknown, *unknown_type; /* templates; NULL: an error of the API */
+	const char *error, *openai_error;   /* templates of errors of either API; NULL: as the API has it */
+
+	/* The command line */
+	unsigned state; /* bits when started without switches */
+	const struct mock_switch *switches;
+
+	/* Prompt and cache */
+	struct mock_rendering rendering;
+	enum mock_policy policy;
+	size_t block;          /* of POLICY_BLOCKS */
+	size_t cached_min;     /* shorter hits count as none */
+	size_t kept;           /* sequences kept apart from the slots; SIZE_MAX: no limit */
+	unsigned slots;        /* requests computed at a time */
+	const char *salts[3];  /* members of a request that separate caches; NULL ends */
+	bool salt_on_messages; /* also of Anthropic's API */
+	bool cache_prompt;     /* OpenAI's requests may switch reuse off */
+
+	/* The wire */
+	struct mock_usage at_start, at_end;
+	bool ping;
+	bool no_tool_input;              /* the start of a tool call has no input */
+	bool whole_id;                   /* Anthropic's messages have ids of OpenAI's form */
+	bool timings;                    /* llama.cpp's, of its OpenAI API */
+	const char *fingerprint;         /* template of OpenAI's system_fingerprint; NULL: none */
+	const char *openai_usage_object; /* of the chunk with the usage; NULL: as the others */
+	enum mock_keepalive keepalive;
+
+	const struct mock_route *routes;
+	const struct mock_metric *metrics;
+};
+
+/* One file each, profile_NAME.c. */
+extern const struct mock_profile mock_profile_own, mock_profile_llamacpp, mock_profile_vllm, mock_profile_sglang,
+	mock_profile_mlx, mock_profile_lmstudio, mock_profile_ollama, mock_profile_anthropic, mock_profile_openai;
+/* All of them, the mock's own first; NULL-terminated. */
+extern const struct mock_profile *const mock_profiles[];
+
+/* Of "NAME" or "NAME@VERSION", with the version that is to be told. NULL: no such name. */
+const struct mock_profile *mock_profile_named(const char *name, const char **version);
+/* Applies a switch ("--flush", "flush" or "flush=value" are the same). Returns 0, or -1: the engine has no such one. */
+int mock_profile_switch(const struct mock_profile *p, const char *name, unsigned *state);
+
+/* The routes' functions, which answer a call now or start what will: mock/routes.c and, for answers, mock/mock.c. */
+void mock_route_generate(struct mock_call *c);
+void mock_route_count(struct mock_call *c);
+void mock_route_metrics(struct mock_call *c);
+void mock_route_tokenize(struct mock_call *c);
+void mock_route_apply_template(struct mock_call *c);
+void mock_route_reset(struct mock_call *c);
+void mock_route_unload(struct mock_call *c);
+void mock_route_slots(struct mock_call *c);
+void mock_route_slot_erase(struct mock_call *c);
+
+#endif

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/* Servers that are known by their documentation alone: Anthropic's API, and a plain server of OpenAI's. */
+#include "mock/profile.h"
+
+static const struct mock_route anthropic_routes[] = {
+	{.method = "POST", .path = "/v1/messages", .api = MOCK_ANTHROPIC_MESSAGES, .run = mock_route_generate},
+	{.method = "POST",
+	 .path = "/v1/messages/count_tokens",
+	 .api = MOCK_ANTHROPIC_COUNT_TOKENS,
+	 .run = mock_route_count},
+	{.method = "GET",
+	 .path = "/v1/models",
+	 .text = "{\"data\":[{\"type\":\"model\",\"id\":\"$model\",\"display_name\":\"$model\","
+		 "\"created_at\":\"1970-01-01T00:00:00Z\"}],\"has_more\":false,\"first_id\":\"$model\","
+		 "\"last_id\":\"$model\"}"},
+	{0},
+};
+
+const struct mock_profile mock_profile_anthropic = {
+	.name = "anthropic",
+	.title = "Anthropic's API",
+	.version = "2023-06-01",
+	.headers = "request-id: req_011CMockMockMockMockMock\r\nserver: cloudflare\r\n",
+	.json_type = "application/json",
+	.stream_type = "text/event-stream; charset=utf-8",
+	.stream_headers = "Cache-Control: no-cache\r\n",
+	.unknown_status = 404,
+	.state = MOCK_CACHES | MOCK_REPORTS,
+	.policy = POLICY_BLOCKS,
+	.block = 1,
+	.cached_min = 1024,
+	.slots = 64,
+	.at_start = {.input = INPUT_NEW, .cached = CACHED_TOLD, .creation = true, .output = true},
+	.at_end = {.input = INPUT_NEW, .cached = CACHED_TOLD, .creation = true, .output = true},
+	.ping = true,
+	.routes = anthropic_routes,
+};
+
+static const struct mock_route openai_routes[] = {
+	{.method = "POST", .path = "/v1/chat/completions", .api = MOCK_OPENAI_CHAT, .run = mock_route_generate},
+	{.method = "GET",
+	 .path = "/v1/models",
+	 .text = "{\"object\":\"list\",\"data\":[{\"id\":\"$model\",\"object\":\"model\",\"created\":$now,"
+		 "\"owned_by\":\"system\"}]}"},
+	{0},
+};
+
+const struct mock_profile mock_profile_openai = {
+	.name = "openai",
+	.title = "a server of OpenAI's API",
+	.version = "1",
+	.headers = "x-request-id: req_mock\r\n",
+	.json_type = "application/json",
+	.stream_type = "text/event-stream; charset=utf-8",
+	.stream_headers = "",
+	.unknown_status = 404,
+	.unknown = "{\"error\":{\"message\":\"Invalid URL ($method $path)\",\"type\":\"invalid_request_error\","
+		   "\"param\":null,\"code\":null}}",
+	.state = MOCK_CACHES | MOCK_REPORTS,
+	.policy = POLICY_BLOCKS,
+	.block = 128,
+	.cached_min = 1024,
+	.slots = 64,
+	.routes = openai_routes,
+};

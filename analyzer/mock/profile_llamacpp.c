@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/* llama.cpp's server: one sequence a slot, exact to the token; the host's cache behind the slots. */
+#include "mock/profile.h"
+
+#define PROPS                                                                                                          \
+	"{\"default_generation_settings\":{\"params\":{},\"n_ctx\":262144},\"total_slots\":$slots,"                    \
+	"\"model_alias\":\"$model\",\"model_path\":\"/models/$model.gguf\","                                           \
+	"\"modalities\":{\"vision\":false,\"audio\":false},\"endpoint_slots\":true,\"endpoint_props\":false,"          \
+	"\"endpoint_metrics\":false,\"chat_template\":\"\",\"chat_template_caps\":{},\"bos_token\":\"\","              \
+	"\"eos_token\":\"<|end|>\",\"build_info\":\"$version\",\"is_sleeping\":false}"
+#define MODELS                                                                                                         \
+	"{\"models\":[{\"name\":\"$model\",\"model\":\"$model\",\"modified_at\":\"\",\"size\":\"\",\"digest\":\"\","   \
+	"\"type\":\"model\",\"description\":\"\",\"tags\":[\"\"],\"capabilities\":[\"completion\"],"                   \
+	"\"parameters\":\"\",\"details\":{\"parent_model\":\"\",\"format\":\"gguf\",\"family\":\"\","                  \
+	"\"families\":[\"\"],\"parameter_size\":\"\",\"quantization_level\":\"\"}}],"                                  \
+	"\"object\":\"list\",\"data\":[{\"id\":\"$model\",\"aliases\":[\"$model\"],\"tags\":[],\"object\":\"model\","  \
+	"\"created\":$now,\"owned_by\":\"llamacpp\",\"meta\":{\"vocab_type\":2,\"n_vocab\":49152,\"n_ctx\":262144,"    \
+	"\"n_ctx_train\":262144,\"n_embd\":576,\"n_params\":134515008,\"size\":98362432}}]}"
+
+static const struct mock_route routes[] = {
+	{.method = "POST", .path = "/v1/messages", .api = MOCK_ANTHROPIC_MESSAGES, .run = mock_route_generate},
+	{.method = "POST",
+	 .path = "/v1/messages/count_tokens",
+	 .api = MOCK_ANTHROPIC_COUNT_TOKENS,
+	 .run = mock_route_count},
+	{.method = "POST", .path = "/v1/chat/completions", .api = MOCK_OPENAI_CHAT, .run = mock_route_generate},
+	{.method = "POST", .path = "/chat/completions", .api = MOCK_OPENAI_CHAT, .run = mock_route_generate},
+	{.method = "POST",
+	 .path = "/v1/chat/completions/input_tokens",
+	 .api = MOCK_OPENAI_CHAT,
+	 .run = mock_route_count},
+	{.method = "GET", .path = "/v1/models", .text = MODELS},
+	{.method = "GET", .path = "/models", .text = MODELS},
+	{.method = "GET", .path = "/health", .text = "{\"status\":\"ok\"}"},
+	{.method = "GET", .path = "/v1/health", .text = "{\"status\":\"ok\"}"},
+	{.method = "GET", .path = "/props", .text = PROPS},
+	{.method = "GET", .path = "/slots", .run = mock_route_slots},
+	{.method = "POST",
+	 .path = "/slots/*",
+	 .run = mock_route_slot_erase,
+	 .text = "{\"id_slot\":$slot,\"n_erased\":$erased}",
+	 .needs = MOCK_RESETS,
+	 .refusal_status = 501,
+	 .refusal = "{\"error\":{\"code\":501,\"message\":\"This server does not support slots action. Start it with "
+		    "`--slot-save-path`\",\"type\":\"not_supported_error\"}}"},
+	{.method = "POST", .path = "/tokenize", .run = mock_route_tokenize, .text = "{\"tokens\":$tokens}"},
+	{.method = "POST",
+	 .path = "/apply-template",
+	 .run = mock_route_apply_template,
+	 .text = "{\"prompt\":\"$prompt\"}"},
+	{.method = "GET",
+	 .path = "/metrics",
+	 .run = mock_route_metrics,
+	 .needs = MOCK_METRICS,
+	 .refusal_status = 501,
+	 .refusal = "{\"error\":{\"code\":501,\"message\":\"This server does not support metrics endpoint. Start it "
+		    "with `--metrics`\",\"type\":\"not_supported_error\"}}"},
+	{0},
+};
+
+static const struct mock_metric metrics[] = {
+	{"llamacpp:prompt_tokens_total", "counter", "Number of prompt tokens processed, excluding cached tokens",
+	 METRIC_PREFILLED_TOKENS},
+	{"llamacpp:prompt_tokens_cached_total", "counter", "Number of prompt tokens reused from the cache",
+	 METRIC_CACHED_TOKENS},
+	{"llamacpp:prompt_seconds_total", "counter", "Total time spent processing prompts", METRIC_PREFILL_SECONDS},
+	{"llamacpp:tokens_predicted_total", "counter", "Number of generation tokens processed", METRIC_OUTPUT_TOKENS},
+	{"llamacpp:requests_processing", "gauge", "Number of requests processing", METRIC_RUNNING},
+	{"llamacpp:requests_deferred", "gauge", "Number of requests deferred", METRIC_WAITING},
+	{0},
+};
+
+static const struct mock_switch switches[] = {
+	{"slot-save-path", MOCK_RESETS, 0},
+	{"metrics", MOCK_METRICS, 0},
+	{"cache-ram=0", 0, MOCK_HOST_CACHE},
+	{"no-cache-prompt", 0, MOCK_CACHES},
+	{0},
+};
+
+const struct mock_profile mock_profile_llamacpp = {
+	.name = "llama.cpp",
+	.title = "llama.cpp's llama-server",
+	.version = "b11434",
+	.headers = "Server: llama.cpp\r\n",
+	.json_type = "application/json; charset=utf-8",
+	.stream_type = "text/event-stream",
+	.stream_headers = "",
+	.unknown_status = 404,
+	.unknown = "{\"error\":{\"code\":404,\"message\":\"File Not Found\",\"type\":\"not_found_error\"}}",
+	.error = "{\"error\":{\"code\":$code,\"message\":\"$message\",\"type\":\"$type\"}}",
+	.openai_error = "{\"error\":{\"code\":$code,\"message\":\"$message\",\"type\":\"$type\"}}",
+	.state = MOCK_CACHES | MOCK_REPORTS | MOCK_HOST_CACHE,
+	.switches = switches,
+	.rendering = {.billing = BILLING_MASK},
+	.policy = POLICY_SLOTS,
+	.kept = SIZE_MAX,
+	.slots = 4,
+	.cache_prompt = true,
+	.at_start = {.input = INPUT_NEW, .cached = CACHED_TOLD, .output = true},
+	.at_end = {.output = true},
+	.no_tool_input = true,
+	.whole_id = true,
+	.timings = true,
+	.fingerprint = "$version",
+	.keepalive = KEEPALIVE_30S,
+	.routes = routes,
+	.metrics = metrics,
+};

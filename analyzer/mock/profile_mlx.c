@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/* mlx_lm.server: HTTP/1.0 of Python's library, OpenAI's API alone, ten sequences kept, comments while it prefills. */
+#include "mock/profile.h"
+
+static const struct mock_route routes[] = {
+	{.method = "POST", .path = "/v1/chat/completions", .api = MOCK_OPENAI_CHAT, .run = mock_route_generate},
+	{.method = "POST", .path = "/chat/completions", .api = MOCK_OPENAI_CHAT, .run = mock_route_generate},
+	{.method = "GET",
+	 .path = "/v1/models",
+	 .text = "{\"object\": \"list\", \"data\": [{\"id\": \"$model\", \"object\": \"model\", \"created\": $now}]}"},
+	{.method = "GET", .path = "/health", .text = "{\"status\": \"ok\"}"},
+	{0},
+};
+
+static const struct mock_switch switches[] = {
+	{"prompt-cache-size=0", 0, MOCK_CACHES},
+	{0},
+};
+
+const struct mock_profile mock_profile_mlx = {
+	.name = "mlx-lm",
+	.title = "mlx_lm.server",
+	.version = "0.32.2",
+	.headers = "Server: BaseHTTP/0.6 Python/3.11.7\r\n",
+	.json_type = "application/json",
+	.stream_type = "text/event-stream",
+	.stream_headers = "Cache-Control: no-cache\r\nAccess-Control-Allow-Origin: *\r\n",
+	.http10 = true,
+	.unread_resets = true,
+	.unknown_status = 404,
+	.unknown = "Not Found",
+	.error = "{\"error\": \"$message\"}",
+	.openai_error = "{\"error\": \"$message\"}",
+	.state = MOCK_CACHES | MOCK_REPORTS,
+	.switches = switches,
+	.policy = POLICY_LIST,
+	.kept = 10,
+	.slots = 1,
+	.fingerprint = "$version-0.32.4-Linux-x86_64",
+	.openai_usage_object = "chat.completion",
+	.keepalive = KEEPALIVE_PROGRESS,
+	.routes = routes,
+};

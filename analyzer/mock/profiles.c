@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+#include "mock/profile.h"
+
+#include "base/str.h"
+
+#include <string.h>
+
+const struct mock_profile *const mock_profiles[] = {
+	&mock_profile_own,    &mock_profile_llamacpp,
+	&mock_profile_vllm,   &mock_profile_sglang,
+	&mock_profile_mlx,    &mock_profile_lmstudio,
+	&mock_profile_ollama, &mock_profile_anthropic,
+	&mock_profile_openai, NULL,
+};
+
+const struct mock_profile *mock_profile_named(const char *name, const char **version)
+{
+	const char *at = strchr(name, '@');
+	struct str engine = {name, at ? (size_t)(at - name) : strlen(name)};
+
+	for (size_t i = 0; mock_profiles[i]; i++) {
+		if (!str_eq_nocase(engine, str_from(mock_profiles[i]->name)))
+			continue;
+		*version = at && at[1] ? at + 1 : mock_profiles[i]->version;
+		return mock_profiles[i];
+	}
+	return NULL;
+}
+
+int mock_profile_switch(const struct mock_profile *p, const char *name, unsigned *state)
+{
+	name += strspn(name, "-");
+	for (const struct mock_switch *s = p->switches; s && s->name; s++) {
+		size_t n = strlen(s->name);
+		bool named = strncmp(name, s->name, n) == 0 && (!name[n] || (name[n] == '=' && !strchr(s->name, '=')));
+		if (!named)
+			continue;
+		*state = (*state | s->on) & ~s->off;
+		return 0;
+	}
+	return -1;
+}
