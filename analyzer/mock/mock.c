@@ -82,7 +82,12 @@ static int read_request(struct mock_call *c, struct str body)
 	char why[160];
 
 	if (mock_request_read(&c->request, c->api, &c->mock->options.rendering, body, why, sizeof(why)) < 0) {
-		mock_respond_error(c, 400, "", why);
+		const char *invalid = profile_of(c)->invalid;
+		if (invalid)
+			mock_respond_text(c, 400, NULL, invalid,
+					  (struct mock_field[]){{"message", why, false}, {"code", "400", true}, {0}});
+		else
+			mock_respond_error(c, 400, "", why);
 		return -1;
 	}
 	if (!c->request.model)

@@ -93,6 +93,7 @@ struct mock_profile {
 	int unknown_status;                 /* of paths that are not there */
 	const char *unknown, *unknown_type; /* templates; NULL: an error of the API */
 	const char *error, *openai_error;   /* templates of errors of either API; NULL: as the API has it */
+	const char *invalid;                /* ... of a body that is no request; NULL: like other errors */
 
 	/* The command line */
 	unsigned state; /* bits when started without switches */
@@ -113,6 +114,7 @@ struct mock_profile {
 	struct mock_usage at_start, at_end;
 	bool ping;
 	bool no_tool_input;              /* the start of a tool call has no input */
+	bool no_stop_sequence;           /* in an answer in one piece */
 	bool whole_id;                   /* Anthropic's messages have ids of OpenAI's form */
 	bool timings;                    /* llama.cpp's, of its OpenAI API */
 	const char *fingerprint;         /* template of OpenAI's system_fingerprint; NULL: none */

@@ -21,6 +21,7 @@ const struct mock_profile mock_profile_mlx = {
 	.name = "mlx-lm",
 	.title = "mlx_lm.server",
 	.version = "0.32.2",
+	.checked = "mlx-lm 0.32.2 with mlx 0.32.4 (CPU)",
 	.headers = "Server: BaseHTTP/0.6 Python/3.11.7\r\n",
 	.json_type = "application/json",
 	.stream_type = "text/event-stream",

@@ -24,8 +24,8 @@ static const struct mock_route routes[] = {
 	 .text = "{\"object\":\"list\",\"data\":[{\"id\":\"$model\",\"object\":\"model\",\"created\":$now,"
 		 "\"owned_by\":\"sglang\",\"root\":\"$model\",\"parent\":null,\"max_model_len\":262144}]}"},
 	{.method = "GET", .path = "/", .text = "SGLang is running", .type = "text/plain"},
-	{.method = "GET", .path = "/health", .text = "", .type = "text/plain"},
-	{.method = "GET", .path = "/health_generate", .text = "", .type = "text/plain"},
+	{.method = "GET", .path = "/health", .text = "", .type = ""},
+	{.method = "GET", .path = "/health_generate", .text = "", .type = ""},
 	{.method = "GET", .path = "/model_info", .text = MODEL_INFO},
 	{.method = "GET", .path = "/get_model_info", .text = MODEL_INFO},
 	{.method = "GET", .path = "/server_info", .text = SERVER_INFO},

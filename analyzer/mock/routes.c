@@ -13,7 +13,8 @@ void mock_route_metrics(struct mock_call *c)
 
 	buf_init(&body, (size_t)64 << 10);
 	mock_metrics(c->mock, &body);
-	http_call_respond(c->call, 200, "text/plain; version=0.0.4", "", buf_str(&body));
+	http_call_respond(c->call, 200, c->route->type ? c->route->type : "text/plain; version=0.0.4", "",
+			  buf_str(&body));
 	buf_release(&body);
 }
 

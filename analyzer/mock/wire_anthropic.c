@@ -264,7 +264,8 @@ static void whole(struct reply *r, size_t nblocks, size_t last_bytes, enum stop 
 	}
 	json_out_end(&j);
 	json_out_cstr(&j, "stop_reason", stop_reason(stop));
-	json_out_null(&j, "stop_sequence");
+	if (!r->profile->no_stop_sequence)
+		json_out_null(&j, "stop_sequence");
 	usage_whole(r, &j);
 	json_out_end(&j);
 }

@@ -70,8 +70,11 @@ static struct buf *response_head(struct http_peer *p, int status, const char *ty
 	buf_reset(&p->frame);
 	if (habits->http10)
 		p->keep_alive = false;
-	buf_printf(&p->frame, "HTTP/1.%d %d %s\r\n%sContent-Type: %s\r\n%s", habits->http10 ? 0 : 1, status,
-		   http_reason(status), habits->headers ? habits->headers : "", type, headers);
+	buf_printf(&p->frame, "HTTP/1.%d %d %s\r\n%s", habits->http10 ? 0 : 1, status, http_reason(status),
+		   habits->headers ? habits->headers : "");
+	if (type[0])
+		buf_printf(&p->frame, "Content-Type: %s\r\n", type);
+	buf_puts(&p->frame, headers);
 	/* An answer before the end of the request leaves nothing to parse the next one with. HTTP/1.0 closes anyway. */
 	if ((!p->keep_alive || !p->whole) && !habits->http10)
 		buf_puts(&p->frame, "Connection: close\r\n");

