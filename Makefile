@@ -38,7 +38,7 @@ Q := @
 say = @printf '  %-5s %s\n' '$(1)' '$(2)'
 endif
 
-.PHONY: all deps test-deps lint-deps demo test check unit e2e asan bench fuzz lint fmt install uninstall clean help FORCE
+.PHONY: all deps test-deps lint-deps demo test check unit e2e asan bench engines fuzz lint fmt install uninstall clean help FORCE
 .DELETE_ON_ERROR:
 
 all: $(B)/kvscope $(B)/libkvscope.so
@@ -155,6 +155,10 @@ $(B)/tests/fuzz/%: tests/fuzz/%.c $(B)/libanalyzer.a $(B)/flags
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer $(COMMON) -Wno-missing-prototypes -Ianalyzer -Itests -o $@ $< $(B)/libanalyzer.a $(LIBS)
+
+engines: all ## install real inference engines (CPU, from PyPI) and compare the mock with them; see docs/backends.md
+	$(Q)tests/engines/install.sh
+	$(Q)B=$(abspath $(B)) tests/engines/check.sh
 
 BENCH := $(sort $(wildcard tests/bench/*.sh))
 bench: all $(HOST_BIN) agent ## print the figures (ratios) of tests/bench

@@ -22,7 +22,7 @@ void engine_release(struct engine *e)
 	mock_sequences_release(&e->sequences);
 }
 
-size_t engine_reset(struct engine *e)
+size_t engine_empty_cache(struct engine *e)
 {
 	return mock_cache_reset(&e->cache) * e->cache.block_tokens + mock_sequences_reset(&e->sequences);
 }
@@ -95,7 +95,9 @@ static void prefill_ended(struct loop_timer *t)
 
 	j->state = JOB_DECODING;
 	count_prefill(j, new_tokens(j));
-	store(j, j->prompt->ids, j->prompt->n);
+	/* A list of sequences gets whole ones, when they have ended. */
+	if (!j->engine->by_sequences || j->engine->sequences.nslots > 0)
+		store(j, j->prompt->ids, j->prompt->n);
 	j->prefilled(j);
 }
 

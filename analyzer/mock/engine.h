@@ -62,7 +62,7 @@ int engine_keep_sequences(struct engine *e, size_t slots, size_t kept_max, size_
 /* No job may be left. */
 void engine_release(struct engine *e);
 /* Empties the cache; returns how many tokens it held. */
-size_t engine_reset(struct engine *e);
+size_t engine_empty_cache(struct engine *e);
 size_t engine_cached_tokens(const struct engine *e);
 
 /* `started` is called now or later. Returns 0, or -1 without memory (the job is then idle again). */

@@ -119,7 +119,7 @@ static void respond_dropped(struct mock_call *c, size_t dropped)
 
 void mock_route_reset(struct mock_call *c)
 {
-	respond_dropped(c, engine_reset(&c->mock->engine));
+	respond_dropped(c, engine_empty_cache(&c->mock->engine));
 }
 
 /* Ollama's /api/generate with keep_alive 0. With anything else there is nothing here: the prompt is not answered. */
@@ -134,7 +134,7 @@ void mock_route_unload(struct mock_call *c)
 	if (prompt && *prompt)
 		mock_respond_error(c, 400, "", "the mock does not answer prompts on this path");
 	else if (cJSON_IsNumber(keep_alive) && keep_alive->valuedouble == 0)
-		respond_dropped(c, engine_reset(&c->mock->engine));
+		respond_dropped(c, engine_empty_cache(&c->mock->engine));
 	else
 		mock_respond_text(c, 200, NULL,
 				  "{\"model\":\"$model\",\"response\":\"\",\"done\":true,\"done_reason\":\"load\"}",

@@ -149,27 +149,25 @@ static void load_better(struct mock_sequences *s, struct mock_sequence *slot, ui
 
 /* ---- taking and putting */
 
+/* The free slot that holds most of this prompt; without one that holds enough, the one not used for longest. */
 static size_t choose_slot(const struct mock_sequences *s, uint64_t seed, const uint64_t *ids, size_t n, bool *similar)
 {
-	size_t best = SIZE_MAX;
+	size_t best = SIZE_MAX, oldest = SIZE_MAX;
 	double best_similar = SIMILAR_MIN;
 
-	*similar = false;
 	for (size_t i = 0; i < s->nslots; i++) {
-		double c = (double)common(&s->slots[i], seed, ids, n) / (double)n;
-		if (s->slots[i].busy || c <= best_similar)
+		if (s->slots[i].busy)
 			continue;
-		best_similar = c;
-		best = i;
-		*similar = true;
-	}
-	for (size_t i = 0; best == SIZE_MAX || !*similar; i++) {
-		if (i == s->nslots)
-			break;
-		if (!s->slots[i].busy && (best == SIZE_MAX || s->slots[i].used < s->slots[best].used))
+		double c = (double)common(&s->slots[i], seed, ids, n) / (double)n;
+		if (c > best_similar) {
+			best_similar = c;
 			best = i;
+		}
+		if (oldest == SIZE_MAX || s->slots[i].used < s->slots[oldest].used)
+			oldest = i;
 	}
-	return best;
+	*similar = best != SIZE_MAX;
+	return *similar ? best : oldest;
 }
 
 static size_t best_of_list(const struct mock_sequences *s, uint64_t seed, const uint64_t *ids, size_t n)
