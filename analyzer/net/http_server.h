@@ -101,7 +101,8 @@ struct str http_call_header(const struct http_call *call, struct str name);
 
 /*
  * The response. `headers` holds further lines, each with its CRLF. Sending cannot fail here: a broken connection is
- * told by `done`. type "": no such header. After respond, end or cut the call is over and its memory may be in use for the next one.
+ * told by `done`. type "": no such header. After respond, end or cut the call is over and its memory may be in use for
+ * the next one.
  */
 void http_call_respond(struct http_call *call, int status, const char *type, const char *headers, struct str body);
 void http_call_begin(struct http_call *call, int status, const char *type, const char *headers);
