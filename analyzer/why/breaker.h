@@ -41,6 +41,19 @@ struct breaker_fix {
 
 #define BREAKER_FIXES_MAX 8
 
+/* What a backend must do for an entry to cost anything. */
+enum breaker_hurts {
+	HURTS_ANY_CACHE,            /* have a prefix cache */
+	HURTS_BILLING_KEPT,         /* leave the attribution block in the prompt; one that masks cch= suffers less */
+	HURTS_TURNS_HOISTED,        /* merge system turns into the head */
+	HURTS_THINKING_DROPPED_OLD, /* leave old thinking out once a new user message comes */
+	HURTS_TOOLS_MOVED,          /* render the tools before the newest user message */
+	HURTS_FEW_SLOTS,            /* keep few conversations at a time */
+	HURTS_NO_TRIM,              /* have caches that some models cannot cut back */
+	HURTS_TRUNCATES,            /* cut long prompts silently */
+	HURTS_ANTHROPIC,            /* cache what is marked, for a time */
+};
+
 struct breaker {
 	const char *name; /* as in JSON: "billing_header" */
 	enum breaker_side side;
@@ -51,8 +64,12 @@ struct breaker {
 	const char *looks;            /* how it looks on the wire or in the rendered prompt */
 	struct client_range versions; /* of Claude Code that send it; open: all, or any client */
 	const char *clients;          /* the same in words where there is more to say; NULL: any */
-	const char *engines;          /* who suffers; NULL: any */
-	const char *fix;              /* words, one sentence */
+	const char *engines;          /* who suffers, in words; NULL: any */
+	enum breaker_hurts hurts;
+	/* It comes in every session of these versions (of some models), not only where something changes. */
+	bool in_every_session;
+	struct client_range every;
+	const char *fix; /* words, one sentence */
 	struct breaker_fix fixes[BREAKER_FIXES_MAX];
 	const char *source; /* public thread or document that describes it */
 };
