@@ -4,13 +4,15 @@
 #include "cli/msg.h"
 #include "cmd/input.h"
 #include "cmd/replay_session.h"
-#include "replay/result.h"
+#include "replay/result_html.h"
 #include "trace/place.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
 	OPT_BACKEND,
@@ -31,6 +33,7 @@ enum {
 	OPT_RESUME,
 	OPT_TIMEOUT,
 	OPT_ALL,
+	OPT_HTML,
 };
 
 static const struct option_spec options[] = {
@@ -67,6 +70,7 @@ static const struct option_spec options[] = {
 	[OPT_RESUME] = {.name = "resume", .help = "go on with the same replay where it was stopped"},
 	[OPT_TIMEOUT] = {.name = "timeout", .arg = "SECONDS", .help = "per request (default 3600)"},
 	[OPT_ALL] = {.name = "all", .letter = 'a', .help = "every request in the table"},
+	[OPT_HTML] = {.name = "html", .arg = "FILE", .help = "write a page with charts, too"},
 	{0},
 };
 
@@ -218,6 +222,31 @@ static void note_wait(void *context, const char *line)
 	msg_note("%s", line);
 }
 
+/* The page names models and backends: it is for its owner, as the trace is. */
+static int write_page(const char *file, const struct result *list, size_t n)
+{
+	struct buf page;
+	int fd, status = -1;
+
+	buf_init(&page, BUF_UNLIMITED);
+	if (result_html(list, n, &page) < 0) {
+		msg_error("out of memory");
+		goto out;
+	}
+	fd = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (fd < 0 || write(fd, page.p, page.n) != (ssize_t)page.n)
+		msg_error("replay: %s: %s", file, strerror(errno));
+	else
+		status = 0;
+	if (fd >= 0)
+		close(fd);
+	if (status == 0)
+		msg_note("wrote %s", file);
+out:
+	buf_release(&page);
+	return status;
+}
+
 static int print_results(const struct command_line *cl, const struct result *list, size_t n)
 {
 	const struct colours *c = colours_for(stdout);
@@ -238,6 +267,10 @@ static int print_results(const struct command_line *cl, const struct result *lis
 		result_text(list, n, &style, &text);
 	if (text.failed) {
 		msg_error("out of memory");
+		buf_release(&text);
+		return EXIT_TROUBLE;
+	}
+	if (option_given(cl, OPT_HTML) && write_page(option_value(cl, OPT_HTML), list, n) < 0) {
 		buf_release(&text);
 		return EXIT_TROUBLE;
 	}
