@@ -20,7 +20,8 @@ struct track {
 	struct buf body;
 	struct forecast_prompt prompt;
 	uint32_t changes;
-	uint64_t due_ns; /* pace recorded: when the request should have been sent; 0: no schedule */
+	struct digest sha256; /* of body */
+	uint64_t due_ns;      /* pace recorded: when the request should have been sent; 0: no schedule */
 };
 
 struct run {
@@ -117,6 +118,7 @@ static void answered(void *context, struct client_answer *a)
 	fill(s, &target->facts, a);
 	s->changes = t->changes;
 	s->bytes = t->body.n;
+	s->sha256 = t->sha256;
 	s->start_s = between(run->start_ns, a->x.times.request_start);
 	s->lag_s = t->due_ns ? between(t->due_ns, a->x.times.request_start) : NAN;
 	s->expected = arm_is_cold(arm_of(run)) ? 0 : forecast_tokens(&run->forecast, &t->prompt, s->prompt);
@@ -165,6 +167,7 @@ static int send_request(struct run *run, struct track *t, size_t request, uint64
 		if (!t->lane)
 			goto no_memory;
 	}
+	t->sha256 = digest_of(buf_str(&t->body));
 	struct client_request q = {.api = api,
 				   .path = api == KVS_API_OPENAI_CHAT ? "/v1/chat/completions" : "/v1/messages",
 				   .body = buf_str(&t->body)};
@@ -185,6 +188,14 @@ static bool deps_done(const struct run *run, const struct plan_request *p, uint6
 		*last = end > *last ? end : *last;
 	}
 	return true;
+}
+
+static int wait_step(struct run *run, int ms)
+{
+	if (client_step(run->client, ms) == 0)
+		return 0;
+	snprintf(run->error, run->error_bytes, "libcurl failed");
+	return -1;
 }
 
 /* Sends what can be sent. Returns the milliseconds until the schedule wants the next, at most `limit`; -1: failed. */
@@ -208,18 +219,11 @@ static int send_due(struct run *run, int limit)
 				continue;
 			}
 		}
-		if (send_request(run, t, i, run->nonce, due) < 0)
+		/* Making a body takes time, in which answers to others may have come. */
+		if (send_request(run, t, i, run->nonce, due) < 0 || wait_step(run, 0) < 0)
 			return -1;
 	}
 	return limit;
-}
-
-static int wait_step(struct run *run, int ms)
-{
-	if (client_step(run->client, ms) == 0)
-		return 0;
-	snprintf(run->error, run->error_bytes, "libcurl failed");
-	return -1;
 }
 
 static int run_warm(struct run *run)

@@ -19,6 +19,7 @@
  *     replay_release(&r);
  */
 
+#include "base/digest.h"
 #include "client/client.h"
 #include "engines/probe.h"
 #include "replay/plan.h"
@@ -83,6 +84,7 @@ struct sample {
 	unsigned attempts;
 	uint32_t changes;
 	uint64_t bytes;
+	struct digest sha256; /* of the body; all 0: not known */
 };
 
 enum pace { PACE_ASAP, PACE_RECORDED };

@@ -132,6 +132,11 @@ static void sample(struct json_out *j, const struct summary *sum, const struct s
 	json_out_int_or_null(j, "new", s->prompt < 0 || s->cached < 0 ? -1 : s->prompt - s->cached);
 	json_out_int_or_null(j, "expected_cached", s->expected);
 	json_out_int_or_null(j, "output", s->output);
+	json_out_uint(j, "request_bytes", s->bytes);
+	static const struct digest none = {{0}};
+	char hex[DIGEST_HEX_CHARS + 1];
+	digest_hex(&s->sha256, hex);
+	json_out_cstr(j, "request_sha256", memcmp(&s->sha256, &none, sizeof(none)) ? hex : NULL);
 	json_out_end(j);
 }
 

@@ -3,6 +3,7 @@
 """kvscope replay against the mock: the arms, each proved by the mock's own log, and what they say of fixes."""
 import json
 import random
+import xml.dom.minidom
 
 import lib
 import sessions
@@ -123,6 +124,13 @@ with t.mock(*lib.FAST) as one, t.mock("--prefill-rate", "20000", "--decode-rate"
     text = t.command([lib.KVSCOPE, "replay", "-b", one.url, "--prefill-only", "-n", "2", "--quick", trace], env=ENV)
     t.ok(text.status == 0 and "-> " in text.out and "verified" in text.out and "noise floor" in text.out,
          "as text", text.out + text.err)
+    page = t.path("page.html")
+    html = t.command([lib.KVSCOPE, "replay", "-b", one.url, "--prefill-only", "-n", "2", "--html", page, trace], env=ENV)
+    tree = xml.dom.minidom.parseString(page.read_bytes())
+    drawn = {svg.getAttribute("id"): len(svg.getElementsByTagName("rect")) for svg in tree.getElementsByTagName("svg")}
+    t.ok(html.status == 0 and drawn.get("chart-turns") == 15 and drawn.get("chart-sum", 0) >= 15
+         and page.stat().st_mode & 0o77 == 0, "a page with its charts: a column per request and arm", drawn)
+    t.ok("http" not in page.read_text().replace(one.url, ""), "that needs nothing from elsewhere")
     t.ok("prompt tokens, about" in text.err, "the size is told beforehand", text.err)
 
 # ---- what cannot be
