@@ -130,7 +130,7 @@ with t.mock(*lib.FAST) as one, t.mock("--prefill-rate", "20000", "--decode-rate"
     drawn = {svg.getAttribute("id"): len(svg.getElementsByTagName("rect")) for svg in tree.getElementsByTagName("svg")}
     t.ok(html.status == 0 and drawn.get("chart-turns") == 15 and drawn.get("chart-sum", 0) >= 15
          and page.stat().st_mode & 0o77 == 0, "a page with its charts: a column per request and arm", drawn)
-    t.ok("http" not in page.read_text().replace(one.url, ""), "that needs nothing from elsewhere")
+    t.ok("://" not in page.read_text().replace(one.url, ""), "that needs nothing from elsewhere")
     t.ok("prompt tokens, about" in text.err, "the size is told beforehand", text.err)
 
 # ---- what cannot be
