@@ -206,6 +206,10 @@ static void on_data(struct pipeline *p, const struct kvs_record *r, struct str p
 			      .end_ns = r->end_ns};
 	if (sizes_only(c, r)) {
 		reader->passed_bytes += n;
+		if (c->class == KVS_CLASS_OPAQUE && sent)
+			turns_sent(&c->turns, n, r->time_ns, r->end_ns);
+		else if (c->class == KVS_CLASS_OPAQUE)
+			turns_received(&c->turns, n, r->time_ns);
 		/* Where reading begins if it is promoted; its peer's answer to what was watched may still be coming. */
 		if (c->class == KVS_CLASS_WATCHED)
 			reader_begin(reader, r->offset + n);

@@ -18,6 +18,7 @@
  */
 
 #include "base/str.h"
+#include "collect/turns.h"
 #include "exchange.h"
 #include "kvscope/ring.h"
 
@@ -42,6 +43,7 @@ struct opaque_connection {
 	uint64_t sent_bytes, received_bytes;
 	uint64_t start_ns, end_ns; /* end_ns 0: still open */
 	uint64_t first_received_ns;
+	const struct turns *turns; /* TLS; NULL: not kept */
 };
 
 struct pipeline_process {

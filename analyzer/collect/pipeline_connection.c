@@ -25,6 +25,7 @@ void connection_restart(struct connection *c)
 	reader_init(&c->recv, c, HTTP1_RESPONSES);
 	reader_begin(&c->send, 0);
 	reader_begin(&c->recv, 0);
+	turns_release(&c->turns);
 }
 
 void connection_free(struct connection *c)
@@ -38,6 +39,7 @@ void connection_free(struct connection *c)
 	reader_release(&c->recv);
 	free(c->peer);
 	free(c->server_name);
+	turns_release(&c->turns);
 	free(c);
 }
 
@@ -202,6 +204,7 @@ static void hand_out_opaque(struct connection *c, uint64_t end_ns)
 	};
 	if (c->class == KVS_CLASS_OPAQUE) {
 		o.kind = "tls";
+		o.turns = &c->turns;
 	} else if (c->class == KVS_CLASS_WATCHED) {
 		o.kind = c->watched_kind ? c->watched_kind : "http";
 	} else if (c->kind) {

@@ -47,6 +47,7 @@ struct connection {
 	const char *watched_kind; /* what its first bytes said while it was watched; NULL: HTTP/1 */
 	int error;                /* errno that ended it; 0: none */
 	uint64_t start_ns, first_received_ns;
+	struct turns turns; /* of TLS that stays closed */
 	struct reader send, recv;
 	struct talk *talks; /* oldest first */
 	size_t ntalks;

@@ -1,17 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "report/report_blind.h"
 
+#include "report/encrypted.h"
 #include "report/units.h"
 
 #include <string.h>
-
-/* TLS connections to one server are told together; of more servers than this the rest is counted. */
-#define SERVERS_MAX 8
-
-struct server {
-	const char *name;
-	uint64_t connections, sent, received, http2;
-};
 
 static void line(struct buf *to, uint64_t n, const char *noun, const char *rest)
 {
@@ -19,50 +12,6 @@ static void line(struct buf *to, uint64_t n, const char *noun, const char *rest)
 		return;
 	units_plural(to, n, noun);
 	buf_printf(to, " %s\n", rest);
-}
-
-static size_t server_find(struct server *servers, size_t n, const char *name)
-{
-	size_t i = 0;
-	while (i < n && strcmp(servers[i].name, name) != 0)
-		i++;
-	return i;
-}
-
-static void encrypted(const struct report *r, struct buf *to)
-{
-	struct server servers[SERVERS_MAX];
-	size_t n = 0;
-	uint64_t others = 0;
-	for (size_t i = 0; i < r->ntraces; i++) {
-		for (size_t k = 0; k < r->traces[i].nopaque; k++) {
-			const struct trace_opaque *o = &r->traces[i].opaque[k];
-			if (!o->kind || strcmp(o->kind, "tls") != 0)
-				continue;
-			const char *name = o->server_name ? o->server_name : o->peer ? o->peer : "an unknown server";
-			size_t at = server_find(servers, n, name);
-			if (at == SERVERS_MAX) {
-				others++;
-				continue;
-			}
-			if (at == n)
-				servers[n++] = (struct server){.name = name};
-			servers[at].connections++;
-			servers[at].http2 += o->protocol && strcmp(o->protocol, "http2") == 0;
-			servers[at].sent += o->sent_bytes;
-			servers[at].received += o->received_bytes;
-		}
-	}
-	for (size_t i = 0; i < n; i++) {
-		char sent[UNITS_CHARS], received[UNITS_CHARS];
-		units_plural(to, servers[i].connections, "encrypted connection");
-		buf_puts(to, " to ");
-		units_text(to, servers[i].name, 60, false);
-		buf_printf(to, ": %s sent, %s received, contents unknown%s.\n", units_bytes(servers[i].sent, sent),
-			   units_bytes(servers[i].received, received),
-			   servers[i].http2 ? " (HTTP/2 is spoken, which is not read)" : "");
-	}
-	line(to, others, "more encrypted connection", "to other servers.");
 }
 
 static void unreadable(const struct report *r, struct buf *to)
@@ -209,7 +158,7 @@ void report_blind(const struct report *r, struct buf *to)
 {
 	relayed(r, to);
 	why_empty(r, to);
-	encrypted(r, to);
+	report_encrypted(r, to);
 	unreadable(r, to);
 	lost_in_ring(r, to);
 	lost_in_pipeline(r, to);

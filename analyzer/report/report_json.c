@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/json_out.h"
 #include "cost/cost_json.h"
+#include "report/encrypted.h"
 #include "trace/line_json.h"
 #include "trace/words.h"
 
@@ -243,6 +244,12 @@ static void opaque(struct json_out *j, const struct report *r)
 			json_out_cstr(j, "reason", o->reason);
 			json_out_uint(j, "sent_bytes", o->sent_bytes);
 			json_out_uint(j, "received_bytes", o->received_bytes);
+			if (o->turns.n > 0) {
+				struct encrypted_guess guess = encrypted_guess(&o, 1);
+				json_out_uint(j, "requests_estimated", guess.requests);
+				json_out_double(j, "first_data_s", guess.first_s, 6);
+				json_out_cstr(j, "grade", "record-level");
+			}
 			json_out_end(j);
 		}
 	}

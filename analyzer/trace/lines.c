@@ -114,6 +114,26 @@ void line_process(struct buf *to, const struct pipeline_process *p)
 	end(&j);
 }
 
+static void turns(struct json_out *j, const struct turns *turns)
+{
+	json_out_cstr(j, "grade", timing_grade_name(GRADE_RECORD_LEVEL));
+	json_out_array(j, "turns");
+	for (size_t i = 0; i < turns->n; i++) {
+		const struct turn *t = &turns->list[i];
+		json_out_object(j, NULL);
+		json_out_time_or_null(j, "start", t->start_ns);
+		json_out_time_or_null(j, "sent", t->sent_ns);
+		json_out_time_or_null(j, "first_received", t->first_received_ns);
+		json_out_time_or_null(j, "last_received", t->last_received_ns);
+		json_out_uint(j, "sent_bytes", t->sent_bytes);
+		json_out_uint(j, "received_bytes", t->received_bytes);
+		json_out_uint(j, "receives", t->receives);
+		json_out_end(j);
+	}
+	json_out_end(j);
+	json_out_bool(j, "turns_cut", turns->cut);
+}
+
 void line_opaque(struct buf *to, const struct opaque_connection *c)
 {
 	struct json_out j;
@@ -133,6 +153,8 @@ void line_opaque(struct buf *to, const struct opaque_connection *c)
 	json_out_time_or_null(&j, "first_received", c->first_received_ns);
 	json_out_time_or_null(&j, "end", c->end_ns);
 	json_out_end(&j);
+	if (c->turns)
+		turns(&j, c->turns);
 	end(&j);
 }
 

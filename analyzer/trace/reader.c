@@ -207,6 +207,31 @@ static const char *read_process(struct trace *t, const cJSON *line, struct line_
 	return f.no_memory ? out_of_memory : f.wrong;
 }
 
+static void read_turns(struct fields *f, const cJSON *line, struct turns *out)
+{
+	const cJSON *turn;
+	cJSON_ArrayForEach(turn, field_array(f, line, "turns"))
+	{
+		struct turn *grown =
+			out->n < TURNS_MAX ? array_grow(out->list, &out->capacity, out->n + 1, sizeof(*grown)) : NULL;
+		if (!grown) {
+			out->cut = true;
+			return;
+		}
+		out->list = grown;
+		grown[out->n++] = (struct turn){
+			.start_ns = field_uint(f, turn, "start", UINT64_MAX, 0),
+			.sent_ns = field_uint(f, turn, "sent", UINT64_MAX, 0),
+			.first_received_ns = field_uint(f, turn, "first_received", UINT64_MAX, 0),
+			.last_received_ns = field_uint(f, turn, "last_received", UINT64_MAX, 0),
+			.sent_bytes = field_uint(f, turn, "sent_bytes", UINT64_MAX, 0),
+			.received_bytes = field_uint(f, turn, "received_bytes", UINT64_MAX, 0),
+			.receives = (uint32_t)field_uint(f, turn, "receives", UINT32_MAX, 0),
+		};
+	}
+	out->cut = field_bool(f, line, "turns_cut", false);
+}
+
 static const char *read_opaque(struct trace *t, const cJSON *line, struct line_place place)
 {
 	(void)place;
@@ -230,6 +255,7 @@ static const char *read_opaque(struct trace *t, const cJSON *line, struct line_p
 		.end_ns = field_uint(&f, times, "end", UINT64_MAX, 0),
 		.first_received_ns = field_uint(&f, times, "first_received", UINT64_MAX, 0),
 	};
+	read_turns(&f, line, &grown[t->nopaque - 1].turns);
 	return f.no_memory ? out_of_memory : f.wrong;
 }
 
@@ -442,6 +468,7 @@ void trace_release(struct trace *t)
 		free(t->opaque[i].server_name);
 		free(t->opaque[i].protocol);
 		free(t->opaque[i].reason);
+		turns_release(&t->opaque[i].turns);
 	}
 	if (in) {
 		struct exchange_id *id, *next;

@@ -46,6 +46,7 @@ struct trace_opaque {
 	int32_t pid;
 	char *peer, *kind, *server_name, *protocol, *reason; /* NULL: unknown */
 	uint64_t sent_bytes, received_bytes, start_ns, end_ns, first_received_ns;
+	struct turns turns; /* none but for TLS */
 };
 
 struct trace {
