@@ -114,9 +114,12 @@ def http2(connection, _):
     def exactly(n):
         data = b""
         while len(data) < n:
-            data += connection.recv(n - len(data))
+            piece = connection.recv(n - len(data))
+            if not piece:
+                raise ConnectionError
+            data += piece
         return data
-    exactly(24)
+    http2.preface = exactly(24)
     connection.sendall(b"\x00\x00\x00\x04\x00\x00\x00\x00\x00")
     while True:
         head = exactly(9)
@@ -131,7 +134,7 @@ def http2(connection, _):
 
 with tls.Server(http2, authority, alpn=("h2",)) as server:
     run = t.run([a if a != "--http1.1" else "--http2" for a in curl(server.port, two)])
-    t.ok(run.out.startswith("200 0 2"), "HTTP/2: it is spoken", run.out + run.err)
+    t.ok(run.out.startswith("200 0 2"), "HTTP/2: it is spoken", f"{run.out}{run.err}{http2.preface} {server.failed}")
     t.equal([(o["kind"], o["protocol"], o["server_name"]) for o in run.lines("opaque")], [("tls", "http2", "localhost")],
             "HTTP/2: the trace says so")
     t.equal(run.exchanges(), [], "HTTP/2: no exchange is guessed")
