@@ -4,6 +4,7 @@
 #include "cli/msg.h"
 #include "cmd/input.h"
 #include "cmd/report_html.h"
+#include "cost/forecast.h"
 #include "report/report_json.h"
 #include "report/report_text.h"
 #include "trace/reader.h"
@@ -107,25 +108,52 @@ static int report_files(const struct command_line *cl, char *const *paths, size_
 	return status;
 }
 
-/* Prints the requests that have come since `printed` of them were in the trace. */
-static int print_news(struct trace *trace, size_t printed)
+/* How far the follower has told what is in the trace. */
+struct told {
+	size_t exchanges, requests;
+};
+
+/* Warns of requests that nobody has answered yet, where they will take long. */
+static void print_forecasts(const struct report *report, const struct cost *cost, size_t from, struct buf *to)
+{
+	const struct trace *trace = &report->traces[0];
+	const char *yellow = colours_for(stdout)->yellow, *reset = colours_for(stdout)->reset;
+
+	for (size_t i = from; i < trace->nrequests; i++) {
+		struct forecast f;
+		if (trace_find_exchange(trace, trace->requests[i].id) != SIZE_MAX)
+			continue;
+		forecast_make(report, cost, &trace->requests[i], &f);
+		if (!forecast_warns(&f))
+			continue;
+		buf_puts(to, yellow);
+		forecast_text(&f, to);
+		buf_puts(to, reset);
+	}
+}
+
+/* Prints the requests that have come since. */
+static int print_news(struct trace *trace, const struct told *told)
 {
 	struct report report;
+	struct cost cost = {0};
 	struct buf text;
 	char error[512];
 	int status = EXIT_TROUBLE;
 
 	buf_init(&text, BUF_UNLIMITED);
-	if (report_build(trace, 1, &report, error, sizeof(error)) < 0) {
+	if (report_build(trace, 1, &report, error, sizeof(error)) < 0 ||
+	    cost_build(&report, NULL, &cost, error, sizeof(error)) < 0) {
 		msg_error("report: %s", error);
 		goto out;
 	}
 	struct report_text_style style = style_for_stdout(true);
 	for (size_t i = 0; i < report.nexchanges; i++) {
 		const struct report_exchange *e = &report.exchanges[i];
-		if ((size_t)(e->x - trace->exchanges) >= printed)
+		if ((size_t)(e->x - trace->exchanges) >= told->exchanges)
 			report_text_line(&report, e, &style, &text);
 	}
+	print_forecasts(&report, &cost, told->requests, &text);
 	if (text.failed) {
 		status = out_of_memory();
 		goto out;
@@ -134,6 +162,7 @@ static int print_news(struct trace *trace, size_t printed)
 	status = finish_stdout(EXIT_OK);
 out:
 	buf_release(&text);
+	cost_release(&cost);
 	report_release(&report);
 	return status;
 }
@@ -152,7 +181,7 @@ static int follow(const char *path)
 {
 	struct trace trace;
 	char error[512];
-	size_t printed = 0;
+	struct told told = {0, 0};
 	int status = EXIT_TROUBLE;
 
 	if (trace_open(path, &trace, error, sizeof(error)) < 0) {
@@ -165,10 +194,10 @@ static int follow(const char *path)
 			msg_error("%s", error);
 			goto out;
 		}
-		if (trace.nexchanges > printed) {
-			if (print_news(&trace, printed) != EXIT_OK)
+		if (trace.nexchanges > told.exchanges || trace.nrequests > told.requests) {
+			if (print_news(&trace, &told) != EXIT_OK)
 				goto out;
-			printed = trace.nexchanges;
+			told = (struct told){trace.nexchanges, trace.nrequests};
 		}
 		if (trace.warning) {
 			msg_error("%s", trace.warning);

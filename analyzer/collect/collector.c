@@ -33,6 +33,7 @@ struct collector {
 	struct ring_reader *ring;
 	struct pipeline *pipeline;
 	struct trace_writer *trace;
+	struct continues_memory *continues;
 	/* Alive as far as we know. watch[i] belongs to process[i]; its fd is a pidfd, or -1 beyond PIDFDS_MAX. */
 	struct process *process;
 	struct pollfd *watch;
@@ -90,6 +91,16 @@ static void on_exchange(void *context, struct exchange *x)
 	trace_writer_exchange(c->trace, x);
 }
 
+static void on_request(void *context, const struct exchange *x)
+{
+	struct collector *c = context;
+	struct continues continues;
+	if (is_written(c, x->pid, x->times.request_start))
+		return;
+	continues_add(c->continues, x, &continues);
+	trace_writer_request(c->trace, x, &continues);
+}
+
 static void on_opaque(void *context, const struct opaque_connection *o)
 {
 	struct collector *c = context;
@@ -135,10 +146,13 @@ int collector_open(const char *ring_path, const char *trace_path, bool overwrite
 		   struct collector **out, char *error, size_t error_bytes)
 {
 	struct collector *c = calloc(1, sizeof(*c));
-	struct pipeline_events events = {
-		.context = c, .exchange = on_exchange, .opaque = on_opaque, .process = on_process};
+	struct pipeline_events events = {.context = c,
+					 .exchange = on_exchange,
+					 .request = on_request,
+					 .opaque = on_opaque,
+					 .process = on_process};
 
-	if (!c || !(c->pipeline = pipeline_new(&events, header->capture_mode))) {
+	if (!c || !(c->continues = continues_new()) || !(c->pipeline = pipeline_new(&events, header->capture_mode))) {
 		snprintf(error, error_bytes, "out of memory");
 		goto fail;
 	}
@@ -161,6 +175,8 @@ fail:
 		ring_reader_close(c->ring);
 	if (c && c->pipeline)
 		pipeline_free(c->pipeline);
+	if (c)
+		continues_free(c->continues);
 	free(c);
 	return -1;
 }
@@ -346,6 +362,7 @@ void collector_finish(struct collector *c, const struct collector_end *end, stru
 	free(c->skip);
 	census_release(&c->census);
 	pipeline_free(c->pipeline);
+	continues_free(c->continues);
 	ring_reader_close(c->ring);
 	free(c);
 }

@@ -71,7 +71,7 @@ struct trace_index {
 	struct buf tail;   /* read, not yet a whole line */
 	bool stopped;      /* a line could not be read: nothing after it is */
 
-	size_t exchanges_capacity, parts_capacity, processes_capacity, opaque_capacity;
+	size_t exchanges_capacity, parts_capacity, processes_capacity, opaque_capacity, requests_capacity;
 	struct indexed_exchange *exchanges;
 	size_t indexed_exchanges_capacity;
 	struct indexed_part *parts;

@@ -232,6 +232,17 @@ static void read_turns(struct fields *f, const cJSON *line, struct turns *out)
 	out->cut = field_bool(f, line, "turns_cut", false);
 }
 
+static const char *read_request(struct trace *t, const cJSON *line, struct line_place place)
+{
+	(void)place;
+	struct trace_request *grown =
+		array_grow(t->requests, &t->index->requests_capacity, t->nrequests + 1, sizeof(*grown));
+	if (!grown)
+		return out_of_memory;
+	t->requests = grown;
+	return line_read_request(line, &grown[t->nrequests++]);
+}
+
 static const char *read_opaque(struct trace *t, const cJSON *line, struct line_place place)
 {
 	(void)place;
@@ -306,8 +317,8 @@ static const struct {
 	const char *type;
 	const char *(*read)(struct trace *t, const cJSON *line, struct line_place place);
 } line_types[] = {
-	{"header", read_header}, {"part", read_part}, {"exchange", read_exchange}, {"process", read_process},
-	{"opaque", read_opaque}, {"loss", read_loss}, {"footer", read_footer},
+	{"header", read_header},   {"part", read_part},     {"exchange", read_exchange}, {"process", read_process},
+	{"request", read_request}, {"opaque", read_opaque}, {"loss", read_loss},         {"footer", read_footer},
 };
 
 static const char *read_line(struct trace *t, struct str text, struct line_place place)
@@ -462,6 +473,8 @@ void trace_release(struct trace *t)
 		exchange_release(&t->exchanges[i]);
 	for (size_t i = 0; i < t->nprocesses; i++)
 		free(t->processes[i].exe);
+	for (size_t i = 0; i < t->nrequests; i++)
+		trace_request_release(&t->requests[i]);
 	for (size_t i = 0; i < t->nopaque; i++) {
 		free(t->opaque[i].peer);
 		free(t->opaque[i].kind);
@@ -491,6 +504,7 @@ void trace_release(struct trace *t)
 	free(t->parts);
 	free(t->processes);
 	free(t->opaque);
+	free(t->requests);
 	free_words(t->command);
 	free_words(t->fix);
 	free(t->cwd);

@@ -9,6 +9,7 @@
  */
 
 #include "exchange.h"
+#include "trace/line_request.h"
 #include "trace/writer.h"
 
 #include <stdbool.h>
@@ -67,6 +68,8 @@ struct trace {
 	size_t nparts;
 	struct trace_process *processes;
 	size_t nprocesses;
+	struct trace_request *requests; /* that were complete before their response began, in file order */
+	size_t nrequests;
 	struct trace_opaque *opaque;
 	size_t nopaque;
 

@@ -5,6 +5,7 @@
 #include "base/array.h"
 #include "trace/bases.h"
 #include "trace/likes.h"
+#include "trace/line_request.h"
 #include "trace/lines.h"
 #include "trace/rest.h"
 #include "trace/sink.h"
@@ -233,6 +234,12 @@ void trace_writer_exchange(struct trace_writer *w, struct exchange *x)
 	}
 	buf_release(&key);
 	buf_release(&server);
+}
+
+void trace_writer_request(struct trace_writer *w, const struct exchange *x, const struct continues *c)
+{
+	line_request(line_sink_begin(&w->sink), x, c);
+	line_sink_commit(&w->sink, 1, false);
 }
 
 void trace_writer_process(struct trace_writer *w, const struct pipeline_process *p)

@@ -11,6 +11,7 @@
  * again with every later line and at the end; what must be given up is counted.
  */
 
+#include "collect/continues.h"
 #include "collect/pipeline.h"
 #include "collect/ring_reader.h"
 #include "exchange.h"
@@ -47,6 +48,8 @@ int trace_writer_open(const char *path, bool overwrite, const struct trace_heade
 		      char *error, size_t error_bytes);
 /* May steal the bodies of x. */
 void trace_writer_exchange(struct trace_writer *w, struct exchange *x);
+/* A request that is complete and has no response yet. */
+void trace_writer_request(struct trace_writer *w, const struct exchange *x, const struct continues *c);
 void trace_writer_process(struct trace_writer *w, const struct pipeline_process *p);
 void trace_writer_opaque(struct trace_writer *w, const struct opaque_connection *c);
 /*
