@@ -1,0 +1,177 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""What a session costs in seconds, against a backend that knows: the prefill that the report finds is what the mock
+says it took, what a cache that holds would save is what it does save, claims that the clock contradicts are found."""
+import json
+import os
+import subprocess
+
+import lib
+
+t = lib.Test()
+AGENT = lib.BUILD / "examples/agent"
+SCRIPT = ("--script", lib.ROOT / "examples/agent/script.json")
+RATES = ("--prefill-rate", "20000", "--decode-rate", "2000")
+NOTHING = {**os.environ, "NO_COLOR": "1"}
+
+
+def report(trace):
+    run = t.command([lib.KVSCOPE, "report", "--json", trace])
+    return json.loads(run.out)
+
+
+def session(*options, run_options=()):
+    """The example agent against a mock with these options. Returns the run, its report and the mock's log."""
+    with t.mock(*RATES, *SCRIPT, *options) as mock:
+        run = t.run([AGENT, "--base-url", mock.url], options=run_options)
+        log = [e for e in mock.bodies() if e["times_ns"].get("prefill_start")]
+    return run, report(run.trace), log
+
+
+def prefill(log):
+    return sum(e["times_ns"]["message_start"] - e["times_ns"]["prefill_start"] for e in log) / 1e9
+
+
+def near(got, expected, share, floor=0.0):
+    return got is not None and abs(got - expected) <= share * expected + floor
+
+
+thrash, lost, lost_log = session("--cache-tokens", "2048")
+held, kept, kept_log = session()
+
+# ---- what it was
+for name, doc, log in (("thrashing", lost, lost_log), ("holding", kept, kept_log)):
+    s = doc["seconds"]
+    parts = [s[k] for k in ("prefill_new", "re_prefill", "prefill_unsplit", "decode", "client", "idle", "unknown")]
+    t.ok(abs(sum(parts) - s["wall"]) < 1e-3, f"{name}: the parts add up to the wall time", s)
+    # The mock's timers and the machine's load: some milliseconds for each request.
+    t.ok(near(s["prefill"], prefill(log), 0.05, 0.01 * len(log)), f"{name}: the prefill is what the mock took",
+         (s["prefill"], prefill(log)))
+    t.equal(doc["prefilled"]["tokens"], sum(e["new_tokens"] for e in log), f"{name}: prefilled tokens")
+    t.equal((doc["prefilled"]["unknown_requests"], doc["speedup"]["unknown_requests"]), (0, 0), f"{name}: all is known")
+
+# Where all are long; of requests that take milliseconds the clock and the machine's load are the larger part.
+model = lost["backends"][0]["prefill_model"]
+t.ok(model["points"] >= 10 and near(1 / (model["b"] + model["d"]), 20000, 0.15), "the model has the mock's rate", model)
+
+# ---- what it would be
+again, new = lost["prefilled"]["again"], sum(e["new_tokens"] for e in kept_log)
+t.ok(near(again, sum(e["new_tokens"] for e in lost_log) - new, 0.02), "tokens prefilled again are those that a cache saves",
+     (again, new))
+t.equal(kept["prefilled"]["again"], 0, "nothing is where it holds")
+saved = prefill(lost_log) - prefill(kept_log)
+t.ok(near(lost["speedup"]["saved"], saved, 0.05, 0.2), "the seconds saved are those that a cache saves",
+     (lost["speedup"], saved))
+t.ok(lost["speedup"]["factor"] > 2 and near(kept["speedup"]["factor"], 1, 0.01), "and the speed-up follows",
+     (lost["speedup"], kept["speedup"]))
+t.ok(lost["seconds"]["system_prompt"] > 0.5 * lost["seconds"]["prefill"], "most of it is tools and system prompt")
+
+# ---- the same in words, and by cause
+text = t.command([lib.KVSCOPE, "report", thrash.trace], env=NOTHING).out
+t.ok("were prefilled again although the model had seen them" in " ".join(text.split()) and
+     "A prefix cache that holds saves" in " ".join(text.split()) and "Where the time went" in text, "the text says it", text)
+text = t.command([lib.KVSCOPE, "report", held.trace], env=NOTHING).out
+t.ok("The prefix cache held." in " ".join(text.split()), "and that all is well", text)
+why = json.loads(t.command([lib.KVSCOPE, "why", "--engine", "vllm", "--json", thrash.trace]).out)
+lost_seconds = sum(m["seconds_lost"] or 0 for m in why["misses"])
+t.ok(near(lost_seconds, lost["seconds"]["re_prefill"], 0.05), "the misses share out the seconds",
+     (lost_seconds, lost["seconds"]["re_prefill"]))
+
+# ---- not told is not known
+_, blind, _ = session("--cache-tokens", "2048", "--no-report")
+t.ok(blind["prefilled"]["tokens"] is None and blind["seconds"]["prefill_unsplit"] > 1 and
+     blind["seconds"]["re_prefill"] == 0 and blind["speedup"]["unknown_requests"] > 5,
+     "a backend that does not tell what was cached leaves the split unknown", (blind["seconds"], blind["speedup"]))
+
+
+# ---- claims and the clock: the same answers with other counts
+def lie(trace, change):
+    lines = []
+    for line in trace.read_text().splitlines():
+        x = json.loads(line)
+        if x["type"] == "exchange":
+            for usage in (x["response"]["usage"], x["response"]["usage_start"], x["response"]["usage_end"]):
+                if usage and usage["cache_read_input_tokens"] is not None:
+                    total = usage["cache_read_input_tokens"] + usage["input_tokens"]
+                    usage["cache_read_input_tokens"] = cached = change(x["id"], usage["cache_read_input_tokens"], total)
+                    usage["input_tokens"] = total - cached
+        lines.append(json.dumps(x))
+    path = t.path("lie.jsonl")
+    path.write_text("\n".join(lines) + "\n")
+    return report(path)
+
+
+claims = lie(thrash.trace, lambda i, cached, total: total - 60 if i in (3, 5) else cached)
+t.equal([x["id"] for x in claims["exchanges"] if x["cost"]["claim"] == "hit_too_slow"], [3, 5],
+        "claimed hits that took as long as misses")
+claims = lie(held.trace, lambda i, cached, total: 0 if i in (4, 6) else cached)
+t.equal([x["id"] for x in claims["exchanges"] if x["cost"]["claim"] == "miss_too_fast"], [4, 6],
+        "claimed misses that were as fast as hits")
+t.ok(claims["seconds"]["re_prefill"] < 0.05, "the time is believed", claims["seconds"])
+t.equal({x["cost"]["claim"] for x in lost["exchanges"] + kept["exchanges"]}, {None, "plausible"}, "true ones are not suspected")
+
+# ---- run ends with it
+state = t.path("state")
+project = t.path("project")
+for folder in (state, project):
+    folder.mkdir()
+environment = {**NOTHING, "XDG_STATE_HOME": str(state)}
+environment.pop("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", None)
+
+
+def run_default(*options, url, command=(AGENT,), env=environment):
+    return t.command([lib.KVSCOPE, "run", *options, "--", *command, *(("--base-url", url) if command == (AGENT,) else ())],
+                     env=env, cwd=project)
+
+
+with t.mock(*RATES, *SCRIPT, "--cache-tokens", "8192") as mock:
+    first = run_default("--fix", url=mock.url)
+    t.ok("--fix: there is no trace of" in first.err, "--fix without a trace says so", first.err)
+    lines = first.err.splitlines()
+    t.ok(any("prompt tokens were prefilled again" in line and "saves" in line for line in lines) and
+         any("unexpected cache miss" in line and "slot_evicted" in line and "Fix: " in line for line in lines) and
+         "trace: " in lines[-1], "a run ends with what it cost, the worst cause and its fix", first.err)
+    quiet = run_default("-q", url=mock.url)
+    t.ok(quiet.status == 0 and quiet.err == "", "but not with --quiet", quiet.err)
+    setting = "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1"
+    fixed = run_default("--fix", url=mock.url)
+    t.ok(f"--fix: {setting}" in fixed.err.splitlines()[0], "--fix says what it sets", fixed.err)
+    newest = sorted((state / "kvscope").glob("*.jsonl"), key=lambda p: p.stat().st_mtime)[-1]
+    t.equal(json.loads(newest.read_text().splitlines()[0]).get("fix"), [setting], "and the trace says it, too")
+    own = run_default("--fix", url=mock.url, env={**environment, "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "0"})
+    t.ok("stays 0" in own.err, "what the user set stays", own.err)
+    other = t.command([lib.KVSCOPE, "run", "--fix", "--", "env"], env=environment, cwd=project)
+    t.ok("there is no trace of env" in other.err and setting not in other.out, "another command's trace is not asked",
+         other.err)
+    # A run whose cache held goes on with what it was given.
+with t.mock(*RATES, *SCRIPT) as mock:
+    for _ in range(2):
+        again = run_default("--fix", url=mock.url)
+    t.ok(f"--fix: {setting}" in again.err and "The prefix cache held." in again.err, "what helped is set again", again.err)
+
+# ---- who follows a run is warned before the answer comes
+def slow(line, origin, by=50):
+    """The line as if everything had taken longer."""
+    x = json.loads(line)
+    if x["type"] == "exchange":
+        x["times_ns"] = {k: v and origin + (v - origin) * by for k, v in x["times_ns"].items()}
+    return json.dumps(x) + "\n"
+
+
+lines = thrash.trace.read_text().splitlines()
+origin = json.loads(lines[0])["clock"]["monotonic_ns"]
+lines = [slow(line, origin) for line in lines]
+third = next(i for i, line in enumerate(lines) if json.loads(line)["type"] == "request" and json.loads(line)["id"] == 3)
+growing = t.path("growing.jsonl")
+growing.write_text("".join(lines[:third + 1]))
+follower = subprocess.Popen([lib.KVSCOPE, "report", "--follow", growing], stdout=subprocess.PIPE, text=True, env=NOTHING,
+                            start_new_session=True)
+t.processes.append(follower)
+told = [follower.stdout.readline() for _ in range(3)]
+with growing.open("a") as f:
+    f.write("".join(lines[third + 1:]))
+rest = follower.communicate(timeout=30)[0].splitlines()
+t.ok(told[0].startswith("#1 ") and told[1].startswith("#2 ") and "tokens, continues #2, of which only" in told[2] and
+     "expect " in told[2], "a warning before the answer: what is expected, and why", told)
+t.equal([line.split()[0] for line in rest], [f"#{n}" for n in range(3, 16)], "then the answers, and nothing foretold late")
+t.done()
