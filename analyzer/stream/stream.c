@@ -41,21 +41,56 @@ static void skip(struct piece *p, uint64_t n)
 	}
 }
 
-static int insert(struct stream *s, size_t at, const struct piece *p)
+static int insert(struct stream *s, size_t at, const struct piece *p, bool split)
 {
 	struct stream_item *grown = array_grow(s->items, &s->capacity, s->nitems + 1, sizeof(*grown));
 	if (!grown)
 		return -1;
 	s->items = grown;
 	memmove(&grown[at + 1], &grown[at], (s->nitems - at) * sizeof(*grown));
-	grown[at] = (struct stream_item){.piece = *p};
+	grown[at] = (struct stream_item){.piece = *p, .split = split};
 	s->nitems++;
 	return 0;
+}
+
+/*
+ * Puts the beginning of *p where it belongs, as far as nothing is there already, and leaves the rest in *p (n 0: none).
+ * In a sane stream nothing ever overlaps; in another one what came first stays, however it is cut.
+ */
+static int put_beginning(struct stream *s, struct piece *p, bool *split)
+{
+	size_t at = s->nitems;
+	while (at > 0 && s->items[at - 1].piece.offset > p->offset)
+		at--;
+	if (at > 0 && p->n) {
+		const struct piece *before = &s->items[at - 1].piece;
+		uint64_t end = before->offset + before->n;
+		if (end > p->offset) {
+			skip(p, end - p->offset < p->n ? end - p->offset : p->n);
+			*split = true;
+			if (p->n == 0)
+				return 0;
+		}
+	}
+	size_t after = at;
+	while (after < s->nitems && s->items[after].piece.n == 0)
+		after++; /* the end of the stream takes no room */
+	struct piece beginning = *p;
+	if (after < s->nitems && p->n && s->items[after].piece.offset - p->offset < p->n) {
+		beginning.n = s->items[after].piece.offset - p->offset;
+		if (p->kind == PIECE_BYTES)
+			beginning.bytes.n = (size_t)beginning.n;
+	}
+	skip(p, beginning.n);
+	bool inside = *split;
+	*split = true;
+	return beginning.n || beginning.kind == PIECE_END ? insert(s, at, &beginning, inside) : 0;
 }
 
 int stream_put(struct stream *s, const struct piece *piece)
 {
 	struct piece p = *piece;
+	bool split = false;
 	p.n = p.kind == PIECE_BYTES ? p.bytes.n : p.kind == PIECE_END ? 0 : p.n;
 	if (p.n > UINT64_MAX - p.offset)
 		return -1;
@@ -67,34 +102,15 @@ int stream_put(struct stream *s, const struct piece *piece)
 			p.offset = s->position;
 		else
 			skip(&p, old);
+		split = p.kind != PIECE_END;
 	}
-
-	size_t at = s->nitems;
-	while (at > 0 && s->items[at - 1].piece.offset > p.offset)
-		at--;
-	/* Cut to what is not there yet; in a sane stream nothing ever overlaps. */
-	if (at > 0 && p.n) {
-		const struct piece *before = &s->items[at - 1].piece;
-		uint64_t end = before->offset + before->n;
-		if (end >= p.offset + p.n)
-			return 0;
-		if (end > p.offset)
-			skip(&p, end - p.offset);
-	}
-	size_t after = at;
-	while (after < s->nitems && s->items[after].piece.n == 0)
-		after++; /* the end of the stream takes no room */
-	if (after < s->nitems && p.n) {
-		uint64_t room = s->items[after].piece.offset - p.offset;
-		if (room == 0)
-			return 0;
-		if (p.n > room) {
-			p.n = room;
-			if (p.kind == PIECE_BYTES)
-				p.bytes.n = (size_t)room;
-		}
-	}
-	return insert(s, at, &p);
+	if (p.n == 0 && p.kind != PIECE_END)
+		return 0;
+	do {
+		if (put_beginning(s, &p, &split) < 0)
+			return -1;
+	} while (p.n);
+	return 0;
 }
 
 bool stream_overdue(const struct stream *s, uint64_t now_ns)

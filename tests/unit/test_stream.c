@@ -167,6 +167,34 @@ static void test_overlap_and_nonsense(void **state)
 	stream_release(&s);
 }
 
+/* However such a record is cut, the same bytes come out: none is dropped because some of it was there already. */
+static void test_overlap_on_both_sides(void **state)
+{
+	(void)state;
+	for (size_t cut = 0; cut <= 10; cut++) {
+		struct stream s;
+		char one[11] = "0123456789", two[11];
+		stream_init(&s);
+		put(&s, 3, "de", SECOND);
+		put(&s, 7, "h", SECOND);
+		snprintf(two, sizeof(two), "%s", one + cut);
+		one[cut] = '\0';
+		put(&s, 0, one, SECOND);
+		put(&s, cut, two, SECOND);
+		struct buf seen;
+		struct piece p;
+		buf_init(&seen, 100);
+		while (stream_next(&s, SECOND, false, &p)) {
+			buf_append_str(&seen, p.bytes);
+			assert_int_equal(p.first, p.offset == 0 || p.offset == cut || p.offset == 3 || p.offset == 7);
+			stream_take(&s, p.n);
+		}
+		assert_string_equal(buf_str(&seen).p, "012de56h89");
+		buf_release(&seen);
+		stream_release(&s);
+	}
+}
+
 static void test_end_waits_for_the_bytes_before_it(void **state)
 {
 	(void)state;
@@ -212,6 +240,7 @@ int main(void)
 		cmocka_unit_test(test_hole_by_force_and_by_count),
 		cmocka_unit_test(test_kept_bytes_are_bounded),
 		cmocka_unit_test(test_overlap_and_nonsense),
+		cmocka_unit_test(test_overlap_on_both_sides),
 		cmocka_unit_test(test_end_waits_for_the_bytes_before_it),
 		cmocka_unit_test(test_reader_stops),
 	};
