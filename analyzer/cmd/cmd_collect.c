@@ -7,6 +7,7 @@
 #include "run/leftover.h"
 #include "run/ring_users.h"
 #include "run/trace_file.h"
+#include "trace/excerpt.h"
 #include "trace/place.h"
 #include "trace/reader.h"
 
@@ -38,10 +39,23 @@ struct list {
 	size_t n;
 };
 
+/* Words of a command line and names of folders may hold anything; a terminal gets them as text. */
+static void print_escaped(const char *text)
+{
+	struct buf escaped;
+	buf_init(&escaped, (size_t)16 << 20);
+	escape_for_terminal(str_from(text), &escaped);
+	fwrite(escaped.p ? escaped.p : "", 1, escaped.n, stdout);
+	buf_release(&escaped);
+}
+
 static void print_command(char *const *command)
 {
-	for (size_t i = 0; command && command[i]; i++)
-		printf("%s%s", i ? " " : "", command[i]);
+	for (size_t i = 0; command && command[i]; i++) {
+		if (i > 0)
+			putchar(' ');
+		print_escaped(command[i]);
+	}
 }
 
 static void list_one(void *context, const char *ring)
@@ -70,8 +84,11 @@ static void list_one(void *context, const char *ring)
 	} else {
 		printf("%s\n  ", ring);
 		print_command(note.command);
-		printf("%s%s\n  %zu process%s alive\n", note.cwd ? "\n  in " : "", note.cwd ? note.cwd : "", alive,
-		       alive == 1 ? "" : "es");
+		if (note.cwd) {
+			fputs("\n  in ", stdout);
+			print_escaped(note.cwd);
+		}
+		printf("\n  %zu process%s alive\n", alive, alive == 1 ? "" : "es");
 	}
 out:
 	leftover_release(&note);

@@ -23,6 +23,11 @@ static const char *trouble_with_folder(const char *path)
 {
 	struct stat st;
 	struct statfs fs;
+	if (lstat(path, &st) < 0)
+		return strerror(errno);
+	/* The system's own links (/dev/shm is one on some) are as good as what they lead to. */
+	if (S_ISLNK(st.st_mode) && st.st_uid != 0)
+		return "is a symbolic link";
 	if (stat(path, &st) < 0 || statfs(path, &fs) < 0)
 		return strerror(errno);
 	if (!S_ISDIR(st.st_mode))

@@ -17,7 +17,18 @@ static const char header_begin[] = "{\"type\":\"header\"";
 int trace_file_check(const char *path, char *error, size_t error_bytes)
 {
 	struct stat st;
-	if (stat(path, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size == 0)
+	/* Somebody else's link leads where he wants. */
+	if (lstat(path, &st) == 0 && S_ISLNK(st.st_mode) && st.st_uid != geteuid() && st.st_uid != 0) {
+		snprintf(error, error_bytes, "%s is another user's symbolic link: not followed", path);
+		return -1;
+	}
+	if (stat(path, &st) < 0 || !S_ISREG(st.st_mode))
+		return 0;
+	if (st.st_uid != geteuid()) {
+		snprintf(error, error_bytes, "%s belongs to another user, who could read the trace", path);
+		return -1;
+	}
+	if (st.st_size == 0)
 		return 0;
 
 	char begin[sizeof(header_begin) - 1];

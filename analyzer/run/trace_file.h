@@ -8,7 +8,8 @@
 
 /*
  * May a trace be written to path? An older trace may be overwritten, and what is no regular file (a pipe, /dev/null);
- * any other file with contents is somebody's work and a slip of the finger. Returns 0, or -1 with one line in error.
+ * any other file with contents is somebody's work and a slip of the finger, and what belongs to another user is none
+ * of our business. Returns 0, or -1 with one line in error.
  */
 int trace_file_check(const char *path, char *error, size_t error_bytes);
 

@@ -3,6 +3,7 @@
 #include "base/json_out.h"
 #include "trace/line_json.h"
 #include "trace/lines.h"
+#include "trace/secrets.h"
 #include "trace/words.h"
 
 #include <math.h>
@@ -18,13 +19,20 @@ static void body_digest(struct json_out *j, const struct digest *d, bool exact, 
 		json_out_null(j, key);
 }
 
+/* Some clients have more to say in a harmless header (User-Agent) than they should. */
+static bool tells_a_key(const char *value)
+{
+	struct secret secret;
+	return value && secret_next(str_from(value), 0, &secret);
+}
+
 static void headers(struct json_out *j, const struct exchange_header *list, size_t n)
 {
 	json_out_array(j, "headers");
 	for (size_t i = 0; i < n; i++) {
 		json_out_array(j, NULL);
 		json_out_cstr(j, NULL, list[i].name);
-		json_out_cstr(j, NULL, list[i].value);
+		json_out_cstr(j, NULL, tells_a_key(list[i].value) ? NULL : list[i].value);
 		json_out_end(j);
 	}
 	json_out_end(j);

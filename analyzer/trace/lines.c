@@ -6,6 +6,7 @@
 #include "kvscope/trace.h"
 #include "kvscope/version.h"
 #include "trace/line_json.h"
+#include "trace/secrets.h"
 #include "trace/words.h"
 
 #include <string.h>
@@ -21,6 +22,24 @@ static void end(struct json_out *j)
 {
 	json_out_end(j);
 	buf_putc(j->to, '\n');
+}
+
+/*
+ * A word of the command line. Keys do not belong there, and yet they are: as a header (-H "x-api-key: ..."), as a value
+ * (API_KEY=...), or behind a word that says so (--api-key ...).
+ */
+static void command_word(struct json_out *j, const char *before, const char *word)
+{
+	struct buf text, masked;
+	buf_init(&text, BUF_UNLIMITED);
+	buf_init(&masked, BUF_UNLIMITED);
+	buf_puts(&text, before ? before : "");
+	size_t from = text.n;
+	buf_printf(&text, "=%s", word);
+	secrets_mask(buf_str(&text), from, &masked);
+	json_out_cstr(j, NULL, masked.failed || masked.n == 0 ? NULL : masked.p + 1);
+	buf_release(&text);
+	buf_release(&masked);
 }
 
 void line_header(struct buf *to, const struct trace_header *h)
@@ -44,7 +63,7 @@ void line_header(struct buf *to, const struct trace_header *h)
 	json_out_array(&j, "command");
 	for (size_t i = 0; i < nwords; i++)
 		if (i == 0 || h->content == CONTENT_FULL) /* arguments may be a prompt */
-			json_out_cstr(&j, NULL, h->command[i]);
+			command_word(&j, i > 0 ? h->command[i - 1] : NULL, h->command[i]);
 	json_out_end(&j);
 	json_out_uint(&j, "command_words", nwords);
 	json_out_cstr(&j, "cwd", h->cwd);

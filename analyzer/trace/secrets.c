@@ -319,3 +319,14 @@ void secret_masked(struct str text, const struct secret *secret, struct buf *out
 	buf_append(out, text.p + secret->at, secret->shown);
 	buf_printf(out, "[masked, %zu bytes]", secret->n - secret->shown);
 }
+
+void secrets_mask(struct str text, size_t from, struct buf *out)
+{
+	struct secret secret;
+	while (secret_next(text, from, &secret)) {
+		buf_append(out, text.p + from, secret.at - from);
+		secret_masked(text, &secret, out);
+		from = secret.at + secret.n;
+	}
+	buf_append(out, text.p + from, text.n - from);
+}

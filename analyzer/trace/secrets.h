@@ -29,5 +29,7 @@ struct secret {
 bool secret_next(struct str text, size_t from, struct secret *out);
 /* Appends what may be told of it: "sk-ant-[masked, 88 bytes]". */
 void secret_masked(struct str text, const struct secret *secret, struct buf *out);
+/* Appends the text from `from` on, with all that begin there or later masked. */
+void secrets_mask(struct str text, size_t from, struct buf *out);
 
 #endif

@@ -11,15 +11,30 @@
 /* Memory kept for the next line; one huge line is no reason to hold on to its size. */
 #define SINK_IDLE_MAX ((size_t)8 << 20)
 
+/*
+ * A file that was there may be open to others, who must not see what comes into it, or be another user's, who could
+ * open it again whatever its mode. Returns 0, or -1 with errno.
+ */
+static int take_over(int fd)
+{
+	struct stat st;
+	if (fstat(fd, &st) < 0)
+		return -1;
+	if (!S_ISREG(st.st_mode))
+		return 0;
+	if (st.st_uid != geteuid()) {
+		errno = EPERM;
+		return -1;
+	}
+	return fchmod(fd, 0600) == 0 && ftruncate(fd, 0) == 0 ? 0 : -1;
+}
+
 int line_sink_open(struct line_sink *s, const char *path, bool overwrite)
 {
-	int fd =
-		open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | (overwrite ? O_TRUNC : O_EXCL), 0600);
-	struct stat st;
+	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | (overwrite ? 0 : O_EXCL), 0600);
 	if (fd < 0)
 		return -1;
-	/* A file that was there may be open to others; what comes into it must not be. */
-	if (overwrite && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && fchmod(fd, 0600) < 0) {
+	if (overwrite && take_over(fd) < 0) {
 		int e = errno;
 		close(fd);
 		errno = e;

@@ -18,6 +18,13 @@
 #define READ_BYTES ((size_t)256 << 10)
 #define BODY_MAX ((size_t)1 << 30)
 
+/* Without the file's name, with which the reader begins its messages. */
+static const char *without_path(const struct trace *t, const char *message)
+{
+	size_t n = strlen(t->path);
+	return strncmp(message, t->path, n) == 0 && strncmp(message + n, ": ", 2) == 0 ? message + n + 2 : message;
+}
+
 __attribute__((format(printf, 3, 4))) static void problem(struct verify *v, uint64_t line, const char *format, ...)
 {
 	v->problems_in_all++;
@@ -56,7 +63,7 @@ static void check_part(struct verify *v, struct trace *t, uint64_t line, const c
 		 part->role == ROLE_NONE ? "" : part_role_name(part->role), part->role == ROLE_NONE ? "" : " ",
 		 block_type_name(part->block));
 	if (trace_part_text(t, (uint32_t)id, &text, error, sizeof(error)) < 0) {
-		problem(v, line, "%s", error);
+		problem(v, line, "%s", without_path(t, error));
 	} else {
 		struct digest found = digest_of(text.n ? buf_str(&text) : STR(""));
 		if (!field_digest(&f, json, "sha256", &told))
@@ -87,7 +94,7 @@ static void check_body(struct verify *v, struct trace *t, size_t at, uint64_t li
 	}
 	int r = body(t, at, out, error, sizeof(error));
 	if (r < 0)
-		problem(v, line, "%s", error);
+		problem(v, line, "%s", without_path(t, error));
 	else if (r > 0)
 		v->bodies_incomplete++;
 	else
@@ -214,7 +221,8 @@ int verify_trace(struct trace *t, struct verify *out, char *error, size_t error_
 	close(fd);
 	/* A file that was cut is good up to there; a whole line that cannot be read was changed. */
 	if (t->lines < out->lines)
-		problem(out, t->lines + 1, "%s", t->warning ? t->warning : "a line that cannot be read");
+		problem(out, t->lines + 1, "%s",
+			t->warning ? without_path(t, t->warning) : "a line that cannot be read");
 	if (out->cut)
 		out->ended = false;
 	return 0;
