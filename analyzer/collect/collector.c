@@ -306,6 +306,10 @@ int collector_poll(struct collector *c)
 {
 	/* In this order: all that a process wrote is in the ring before its end can be seen. */
 	mark_gone(c);
+	if (!ring_reader_whole(c->ring)) {
+		c->corrupt = true;
+		return -1;
+	}
 	ring_reader_hold(c->ring, true);
 	int n = drain(c, c->records_per_poll);
 	if (n < c->records_per_poll)

@@ -58,6 +58,7 @@ struct ring_reader {
 	bool settle;
 	bool hold; /* see ring_reader_hold */
 	bool corrupt;
+	bool gone; /* the file is shorter than it was */
 	struct kvs_record record;
 	uint8_t payload[KVS_RECORD_PAYLOAD_MAX];
 };
@@ -219,7 +220,7 @@ static void free_slots(struct ring_reader *r, uint64_t length)
 /* Gives back what was read, up to the first record that is still open, and but for what is held. */
 static void advance_tail(struct ring_reader *r)
 {
-	if (r->hold && r->next - r->tail <= r->slots / HOLD_SHARE)
+	if (r->gone || (r->hold && r->next - r->tail <= r->slots / HOLD_SHARE))
 		return;
 	while (r->tail < r->next && (r->npassed == 0 || r->passed[0].position != r->tail)) {
 		uint64_t length = kvs_meta_length(atomic_load_explicit(word_at(r, r->tail), memory_order_relaxed));
@@ -387,12 +388,24 @@ void ring_reader_settle(struct ring_reader *r)
 
 void ring_reader_detach(struct ring_reader *r)
 {
-	atomic_store_explicit(&r->header->closed, 1, memory_order_relaxed);
+	if (!r->gone)
+		atomic_store_explicit(&r->header->closed, 1, memory_order_relaxed);
+}
+
+bool ring_reader_whole(struct ring_reader *r)
+{
+	struct stat st;
+	if (fstat(r->fd, &st) < 0 || (uint64_t)st.st_size < r->file_bytes)
+		r->corrupt = r->gone = true;
+	return !r->gone;
 }
 
 void ring_reader_loss(const struct ring_reader *r, struct ring_loss *out)
 {
 	const struct kvs_ring_header *h = r->header;
+	*out = (struct ring_loss){0};
+	if (r->gone)
+		return;
 	for (int i = 0; i < KVS_DROP_REASONS; i++)
 		out->dropped[i] = atomic_load_explicit(&h->dropped[i], memory_order_relaxed);
 	out->dropped_bytes = atomic_load_explicit(&h->dropped_bytes, memory_order_relaxed);

@@ -59,6 +59,11 @@ void ring_reader_hold(struct ring_reader *r, bool hold);
 void ring_reader_settle(struct ring_reader *r);
 /* Tells writers that nobody reads any more. */
 void ring_reader_detach(struct ring_reader *r);
+/*
+ * False: somebody has shortened the file, and a look at what is gone would be the end of us. From then on
+ * ring_reader_next looks at nothing. Cheap enough for every round, which leaves a moment in which it can still happen.
+ */
+bool ring_reader_whole(struct ring_reader *r);
 void ring_reader_loss(const struct ring_reader *r, struct ring_loss *out);
 const struct kvs_ring_header *ring_reader_header(const struct ring_reader *r);
 

@@ -208,6 +208,27 @@ t.ok(lib.wait_for(lambda: not (left := orphan(s.trace)) or left["alive"] == 0), 
 t.run(["true"])
 t.equal(orphan(s.trace), None, "it sweeps it away, for nothing is in it")
 
+# ---- a command that destroys the ring
+
+wrecker = t.path("wrecker.py")
+wrecker.write_text("""
+import http.client, json, os, sys, time
+connection = http.client.HTTPConnection(sys.argv[1])
+connection.request("POST", "/v1/messages", json.dumps({"model": "m", "max_tokens": 5, "messages": [{"role": "user", "content": "x"}]}))
+connection.getresponse().read()
+while b'"exchange"' not in open(sys.argv[2], "rb").read():
+    time.sleep(0.02)
+os.truncate(os.environ["KVSCOPE_RING"], int(sys.argv[3]))
+time.sleep(0.3)
+sys.exit(9)
+""", encoding="utf-8")
+for size in 4096, 0:
+    trace = t.path("trace.jsonl")
+    run = t.command([lib.KVSCOPE, "run", "-o", trace, "--", sys.executable, wrecker, mock.url.removeprefix("http://"), trace, size])
+    # What it does to itself is its own affair: it ends at its next record.
+    t.ok(run.status in (9, -signal.SIGBUS) and "the ring was damaged" in run.err and len(exchanges(trace)[0]) == 1,
+         f"the ring is cut to {size} bytes: kvscope lives, has what was read before, and says so", f"{run.status} {run.err}")
+
 # ---- somebody else's idea of a ring
 
 noise = t.path("noise")
