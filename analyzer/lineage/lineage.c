@@ -40,11 +40,13 @@ struct finder {
 	size_t states_capacity;
 	struct buf key;
 
-	struct pair_map owner;   /* (scope, node) → lineage that first sent this prefix */
-	struct pair_map sent;    /* (lineage, node) → 0: the lineage has sent this prefix */
-	struct pair_map ends;    /* (scope, node) → last request whose prompt ended here */
-	struct pair_map heads;   /* (scope, node) → last lineage with these tools and system */
-	struct pair_map witness; /* (scope and whether it has tools, symbol) → last lineage that sent it */
+	struct names backend_names; /* model and server */
+	struct pair_map anywhere;   /* (model and server, node) → lineage of no agent that first sent this answer */
+	struct pair_map owner;      /* (scope, node) → lineage that first sent this prefix */
+	struct pair_map sent;       /* (lineage, node) → 0: the lineage has sent this prefix */
+	struct pair_map ends;       /* (scope, node) → last request whose prompt ended here */
+	struct pair_map heads;      /* (scope, node) → last lineage with these tools and system */
+	struct pair_map witness;    /* (scope and whether it has tools, symbol) → last lineage that sent it */
 };
 
 static void key_add(struct buf *key, const char *s)
@@ -170,6 +172,27 @@ static uint32_t by_witness(const struct finder *f, uint32_t scope, uint32_t prom
 	return LINEAGE_NONE;
 }
 
+static int backend_of(struct finder *f, const struct lineage_request *r, uint32_t *number)
+{
+	buf_reset(&f->key);
+	key_add(&f->key, r->model);
+	key_add(&f->key, r->server);
+	return f->key.failed ? -1 : names_number(&f->backend_names, buf_str(&f->key), number);
+}
+
+/* Rule 4: the lineage of another session that had the longest prefix with an answer in it. */
+static uint32_t by_resumption(const struct finder *f, uint32_t backend, const struct lineage_request *r)
+{
+	if (r->agent || r->api == KVS_API_ANTHROPIC_COUNT_TOKENS)
+		return LINEAGE_NONE;
+	for (uint32_t node = r->prompt; node_of(f, node)->assistants > 0; node = node_of(f, node)->parent) {
+		uint32_t lineage = pair_map_get(&f->anywhere, backend, node);
+		if (lineage != PAIR_NONE)
+			return lineage;
+	}
+	return LINEAGE_NONE;
+}
+
 /* Rule 3: a conversation that started afresh, or one more question of the same kind. */
 static uint32_t by_head(const struct finder *f, uint32_t scope, uint32_t prompt)
 {
@@ -196,6 +219,14 @@ static uint32_t longer(const struct finder *f, uint32_t a, uint32_t b)
 	return bytes[1] >= bytes[0] ? b : a;
 }
 
+/* Its lineage had answers, and none of them is in the prefix that this prompt shares with it. */
+static bool lost_all_answers(const struct finder *f, const struct lineage_request *r)
+{
+	uint32_t longest = f->states[r->lineage].longest;
+	return longest != LINEAGE_NONE && node_of(f, f->requests[longest].prompt)->assistants > 0 &&
+	       node_of(f, r->shared)->assistants == 0;
+}
+
 static int choose_parent(struct finder *f, uint32_t request, bool restart)
 {
 	struct lineage_request *r = &f->requests[request];
@@ -210,7 +241,7 @@ static int choose_parent(struct finder *f, uint32_t request, bool restart)
 	}
 	s->nunfilled = left;
 	r->parent = s->longest;
-	if (restart) {
+	if (restart || lost_all_answers(f, r)) {
 		s->longest = LINEAGE_NONE;
 		s->nunfilled = 0;
 	}
@@ -238,7 +269,7 @@ static int note_last_user_part(struct finder *f, uint32_t key, uint32_t prompt, 
 }
 
 /* Enters the prompt into the tables and finds how much of it the lineage had sent before. */
-static int record(struct finder *f, uint32_t scope, uint32_t request)
+static int record(struct finder *f, uint32_t scope, uint32_t backend, uint32_t request)
 {
 	struct lineage_request *r = &f->requests[request];
 	uint32_t lineage = r->lineage, node = r->prompt;
@@ -250,6 +281,10 @@ static int record(struct finder *f, uint32_t scope, uint32_t request)
 			return -1;
 		if (pair_map_get(&f->owner, scope, node) == PAIR_NONE &&
 		    pair_map_put(&f->owner, scope, node, lineage) < 0)
+			return -1;
+		if (!r->agent && node_of(f, node)->assistants > 0 &&
+		    pair_map_get(&f->anywhere, backend, node) == PAIR_NONE &&
+		    pair_map_put(&f->anywhere, backend, node, lineage) < 0)
 			return -1;
 		if (prompt_tree_symbol_of(f->tree, node)->role == ROLE_ASSISTANT &&
 		    pair_map_put(&f->witness, key, node_of(f, node)->symbol, lineage) < 0)
@@ -271,12 +306,12 @@ static int record(struct finder *f, uint32_t scope, uint32_t request)
 static int place(struct finder *f, uint32_t request)
 {
 	struct lineage_request *r = &f->requests[request];
-	uint32_t scope, lineage = LINEAGE_NONE;
+	uint32_t scope, backend, lineage = LINEAGE_NONE;
 	bool restart = false;
 
 	r->shared = TREE_ROOT;
 	r->repeats = r->parent = LINEAGE_NONE;
-	if (scope_of(f, r, &scope) < 0)
+	if (scope_of(f, r, &scope) < 0 || backend_of(f, r, &backend) < 0)
 		return -1;
 	struct scope *s = &f->scopes[scope];
 	if (!r->has_prompt) {
@@ -289,6 +324,8 @@ static int place(struct finder *f, uint32_t request)
 			lineage = by_head(f, scope, r->prompt);
 			restart = lineage != LINEAGE_NONE && !f->states[lineage].single;
 		}
+		if (lineage == LINEAGE_NONE)
+			lineage = by_resumption(f, backend, r);
 	}
 	if (lineage == LINEAGE_NONE && begin_lineage(f, request, &lineage) < 0)
 		return -1;
@@ -303,7 +340,7 @@ static int place(struct finder *f, uint32_t request)
 	}
 	if (!r->has_prompt)
 		return 0;
-	if (record(f, scope, request) < 0)
+	if (record(f, scope, backend, request) < 0)
 		return -1;
 	return choose_parent(f, request, restart);
 }
@@ -328,7 +365,9 @@ int lineage_find(const struct prompt_tree *tree, struct lineage_request *request
 	free(f.scopes);
 	names_release(&f.scope_names);
 	names_release(&f.session_names);
+	names_release(&f.backend_names);
 	buf_release(&f.key);
+	pair_map_release(&f.anywhere);
 	pair_map_release(&f.owner);
 	pair_map_release(&f.sent);
 	pair_map_release(&f.ends);

@@ -17,6 +17,9 @@
  *   3. it has the same tools and system prompt and the scope says that there is one conversation only: the agent's
  *      header, or the session's main one (/clear, compaction); or both are single questions without tools.
  *
+ *   4. its first prompt already holds an answer of the assistant that another session of the same model and server got
+ *      with the same prefix: it was resumed under another name. Agents are never taken for it.
+ *
  * Else it begins a lineage. Time order alone decides nothing, but earlier means earlier by start_ns.
  */
 
@@ -45,7 +48,8 @@ struct lineage_request {
 	uint32_t shared;  /* the node down to which the lineage had sent this prompt before; TREE_ROOT: nothing */
 	uint32_t repeats; /* the lineage's last earlier request that ended at that node, or LINEAGE_NONE */
 	/* The longest earlier prompt of the lineage that was prefilled before this request began, since the
-	 * conversation last started afresh; LINEAGE_NONE. */
+	 * conversation last started afresh (/clear, compaction: no answer is left in the prefix that it shares);
+	 * LINEAGE_NONE. The request that starts afresh has the last one before as its parent. */
 	uint32_t parent;
 };
 

@@ -269,6 +269,25 @@ bool signs_moved_countdown(const struct view *old, const struct view *new)
 	return n[0] != n[1];
 }
 
+/*
+ * The last turn's results come again behind texts that stand behind them on the wire. *texts: how many pieces came
+ * between.
+ */
+static bool text_moved(const struct view *old, const struct view *new, const struct comparison *c, uint32_t *texts)
+{
+	const struct render_piece *a = &old->rendered.pieces[c->old_piece];
+	if (piece_part(old, c->old_piece)->block != BLOCK_TOOL_RESULT || !piece_in_messages(old, c->old_piece))
+		return false;
+	for (size_t k = c->new_piece;
+	     k < new->rendered.n &&piece_in_messages(new, k) && new->rendered.pieces[k].message == a->message; k++) {
+		if (piece_equal(old, c->old_piece, new, k)) {
+			*texts = (uint32_t)(k - c->new_piece);
+			return new->rendered.pieces[c->new_piece].index > new->rendered.pieces[k].index;
+		}
+	}
+	return false;
+}
+
 static void excuse(struct comparison *c, struct excuse step)
 {
 	if (c->nexcuses < COMPARE_EXCUSED_MAX)
@@ -307,6 +326,11 @@ const struct breaker *signs_cause(const struct view *old, const struct view *new
 	if (thinking_left_out(old, new, c)) {
 		c->passed_over |= PIECE_THINKING;
 		return breaker_find("thinking_dropped_by_template");
+	}
+	uint32_t texts;
+	if (text_moved(old, new, c, &texts)) {
+		excuse(c, (struct excuse){0, texts});
+		return breaker_find("text_moved_before_results");
 	}
 	struct excuse step = step_over(old, new, c);
 	const char *cause = text_cause(old, new, c, &step);

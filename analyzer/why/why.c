@@ -14,6 +14,8 @@
 
 /* The generation prompt at a prompt's end, and what differs by rounding, are no loss. */
 #define SLACK_TOKENS 32
+/* What undoing a cause must bring back at least to be worth a word. */
+#define WORTH_TOKENS 64
 /* What a report must fall short of to be a loss behind a broken prefix: estimates are not better than that. */
 #define SHORTFALL 0.5
 
@@ -147,14 +149,16 @@ static void judge_broken(struct judge *j, uint32_t exchange, const struct view *
 
 	explain(j->report, exchange, old, new, c, false, &x);
 	int64_t regained = share(r->prompt_tokens, x.regained, new->rendered.bytes);
+	bool worth =
+		regained == TOKENS_UNKNOWN || regained > (negligible(j) > WORTH_TOKENS ? negligible(j) : WORTH_TOKENS);
 	/* What stops where the conversation ends anyhow is not to blame for that. */
-	for (size_t i = 0; regained <= negligible(j) && i < WHY_BEHIND_MAX && x.behind[i]; i++)
+	for (size_t i = 0; !worth && i < WHY_BEHIND_MAX && x.behind[i]; i++)
 		if (x.behind[i]->expected) {
 			x.cause = x.behind[i];
 			memset(x.behind, 0, sizeof(x.behind));
 		}
 	/* Where nothing comes again behind the place (a turn taken back, another question asked) nothing is lost. */
-	if (x.cause->expected || regained == TOKENS_UNKNOWN || regained > negligible(j)) {
+	if (x.cause->expected || worth) {
 		struct why_miss *m = add_broken(j, exchange, new, &x);
 		if (m && e->cached != TOKENS_UNKNOWN && !m->cause->expected && m->matched_tokens > negligible(j) &&
 		    (double)e->cached < SHORTFALL * (double)(m->matched_tokens - negligible(j)))

@@ -221,9 +221,9 @@ static void other_models_servers_and_sessions(void **state)
 	size_t server = ask(b, NULL, NULL, 2, "S:sys U:task A:yes U:go");
 	b->requests[server].server = "127.0.0.1:2";
 	size_t named = ask(b, "s", NULL, 3, "S:sys U:task A:yes U:go");
-	size_t other = ask(b, "t", NULL, 4, "S:sys U:task A:yes U:go");
+	size_t other = ask(b, "t", NULL, 4, "S:sys U:task A:no U:go");
 	/* With a session header the model may change and the conversation goes on. */
-	size_t switched = ask(b, "t", NULL, 5, "S:sys U:task A:yes U:go A:on U:now");
+	size_t switched = ask(b, "t", NULL, 5, "S:sys U:task A:no U:go A:on U:now");
 	b->requests[switched].model = "other";
 	find(b);
 	assert_int_equal(b->set.n, 5);
@@ -235,6 +235,44 @@ static void other_models_servers_and_sessions(void **state)
 	for (size_t i = 0; i < b->n - 1; i++)
 		assert_int_equal(shared(b, i), 0);
 	assert_int_equal(shared(b, switched), 4);
+}
+
+/* --resume under a new name: the answers of another session are repeated. An agent that inherits them is another one.
+ */
+static void resumed_under_another_name(void **state)
+{
+	struct bench *b = *state;
+	ask(b, "s", NULL, 0, "T:bash S:sys U:task");
+	size_t last = ask(b, "s", NULL, 2, "T:bash S:sys U:task A:call U:result");
+	size_t resumed = ask(b, "t", NULL, 4, "T:bash S:sys U:task A:call U:result A:done U:more");
+	size_t after = ask(b, "t", NULL, 6, "T:bash S:sys U:task A:call U:result A:done U:more A:yes U:on");
+	size_t agent = ask(b, "t", "agent", 8, "T:bash S:sys U:task A:call U:result A:done U:more A:fork U:look");
+	size_t fresh = ask(b, "u", NULL, 9, "T:bash S:sys U:task");
+	size_t server = ask(b, "v", NULL, 10, "T:bash S:sys U:task A:call U:result A:done U:more");
+	b->requests[server].server = "127.0.0.1:2";
+	find(b);
+	assert_same_lineage(b, resumed, 0);
+	assert_same_lineage(b, after, 0);
+	assert_int_equal(b->requests[resumed].parent, last);
+	assert_int_equal(b->requests[after].parent, resumed);
+	assert_int_equal(role(b, resumed), LINEAGE_MAIN);
+	assert_other_lineage(b, agent, 0);
+	assert_other_lineage(b, fresh, 0);
+	assert_other_lineage(b, server, 0);
+}
+
+/* A compacted prompt keeps the last answers, so it is known for the same conversation; what follows continues it. */
+static void compaction_that_keeps_the_last_turns(void **state)
+{
+	struct bench *b = *state;
+	ask(b, "s", NULL, 0, "T:bash S:sys U:task");
+	ask(b, "s", NULL, 2, "T:bash S:sys U:task A:call U:result A:call2 U:result2");
+	size_t compacted = ask(b, "s", NULL, 4, "T:bash S:sys U:summary A:call2 U:go");
+	size_t after = ask(b, "s", NULL, 6, "T:bash S:sys U:summary A:call2 U:go A:x U:y");
+	find(b);
+	assert_int_equal(b->set.n, 1);
+	assert_int_equal(b->requests[compacted].parent, 1);
+	assert_int_equal(b->requests[after].parent, compacted);
 }
 
 /* Something at the head of the prompt changes with every request: the prefix is gone, the conversation is not. */
@@ -444,6 +482,8 @@ int main(void)
 		bench_test(head_changes_with_every_request),
 		bench_test(summary_without_tools_is_aside),
 		bench_test(clear_and_compaction_stay_in_the_main_session),
+		bench_test(resumed_under_another_name),
+		bench_test(compaction_that_keeps_the_last_turns),
 		bench_test(single_questions_with_one_system_prompt),
 		bench_test(counting_tokens_sends_nothing),
 		bench_test(a_failed_request_was_sent_but_not_prefilled),
