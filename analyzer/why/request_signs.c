@@ -77,6 +77,22 @@ struct markers {
 	bool on_system_turn; /* the last one is on a system turn inside messages[] */
 };
 
+/* "ttl": "1h", with white space or without. */
+static bool asks_an_hour(struct str text)
+{
+	const struct str key = STR("\"ttl\""), hour = STR("\"1h\"");
+	const char *at = text.n ? memmem(text.p, text.n, key.p, key.n) : NULL;
+	while (at) {
+		struct str rest = {at + key.n, (size_t)(text.p + text.n - at) - key.n};
+		while (rest.n && strchr(" :\t\r\n", *rest.p))
+			rest = (struct str){rest.p + 1, rest.n - 1};
+		if (str_starts(rest, hour))
+			return true;
+		at = memmem(rest.p, rest.n, key.p, key.n);
+	}
+	return false;
+}
+
 static struct markers markers_of(const struct report *r, uint32_t exchange)
 {
 	size_t index, n;
@@ -95,7 +111,7 @@ static struct markers markers_of(const struct report *r, uint32_t exchange)
 		if (trace_part_text(t, parts[i].part, &text, error, sizeof(error)) < 0 ||
 		    !text_contains(buf_str(&text), STR("\"cache_control\"")))
 			continue;
-		found.hour = found.hour || text_contains(buf_str(&text), STR("\"ttl\":\"1h\""));
+		found.hour = found.hour || asks_an_hour(buf_str(&text));
 		found.on_system_turn = part->kind == PART_MESSAGE && part->role == ROLE_SYSTEM;
 	}
 	buf_release(&text);

@@ -1,0 +1,231 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""kvscope why where the prompts are equal and the backend reused less: eviction, restarts, caches that cannot be cut back,
+windows that are too small, times to live, parameters. And what keeps conversations from sharing their heads.
+
+The oracle is the backend: with the cause undone (more slots, a cache that can be cut back, a larger window, no pause) its
+own count recovers.
+"""
+import collections
+import copy
+import json
+import random
+import subprocess
+
+import lib
+import scripted
+import sessions
+
+t = lib.Test()
+
+
+def play(requests, between=None, **options):
+    """Sends [(session, agent, body)]; between(backend, n) is called before request n. Returns the trace and the counts."""
+    with scripted.Backend(**options) as backend:
+        trace = t.path("trace.jsonl")
+        client = subprocess.Popen([lib.KVSCOPE, "run", "-o", trace, "--", "python3", lib.CLIENTS / "steps.py", backend.url],
+                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                  start_new_session=True)
+        t.processes.append(client)
+        for n, request in enumerate(requests):
+            if between:
+                between(backend, n)
+            client.stdin.write(json.dumps(request) + "\n")
+            client.stdin.flush()
+            client.stdout.readline()
+        client.communicate(timeout=30)
+        return trace, backend.cached
+
+
+def misses(trace, engine="llama.cpp@b1"):
+    answer = t.command([lib.KVSCOPE, "why", "--engine", engine, "--json", trace])
+    if answer.status != 0:
+        raise RuntimeError(answer.err)
+    return [m for m in json.loads(answer.out)["misses"] if m["cause"] != "first_request"]
+
+
+def causes(trace, engine="llama.cpp@b1"):
+    return dict(collections.Counter(m["cause"] for m in misses(trace, engine)))
+
+
+def conversation(seed, agent=None, name=None, **kwargs):
+    return [(name or "main", agent, body) for body in sessions.session(seed, **kwargs).bodies]
+
+
+def held(counts, k=0.9):
+    """Did the cache hold from each request to the next? Counts are the cached tokens, growing with the conversation."""
+    return all(b >= a * k and b > 0 for a, b in zip(counts[1:], counts[2:]))
+
+
+# ---- a side request takes the only slot; the conversation comes back
+
+main = conversation(300)
+side = [("main", "title", {"model": "local-model", "max_tokens": 20, "stream": False,
+                           "system": [{"type": "text", "text": "Make a title. " + sessions.prose(random.Random(1), 90)}],
+                           "messages": [{"role": "user", "content": f"Question {n}: {sessions.prose(random.Random(n), 40)}"}]})
+        for n in range(3)]
+mixed = [main[0], side[0], main[1], main[2], side[1], main[3], main[4], side[2], main[5]]
+trace, counts = play(mixed, slots=1)
+got = misses(trace)
+t.equal([(m["exchange"], m["cause"], m["side"]) for m in got],
+        [(n, "slot_evicted", "server") for n in (3, 6, 9)], "a side request in the only slot: evicted, each time")
+t.ok(all("-np" in m["fix"]["server"] and m["fix"]["env"] for m in got), "the fix names slots and side requests",
+     [m["fix"] for m in got])
+trace, counts = play(mixed, slots=2)
+t.equal(causes(trace), {}, "with a second slot nothing is evicted, and nothing said")
+
+# ---- the cache has held as much before: what was in between does not explain a loss
+
+trace, counts = play(mixed, lambda b, n: b.kept.clear() if n == 8 else None, slots=2)
+t.equal(causes(trace), {"unknown": 1}, "a loss with no more in between than the cache has held before is unknown")
+
+# ---- the server goes away for a moment
+
+
+def restart(backend, n):
+    if n == 3:
+        backend.kept.clear()
+        backend.status = 503
+    elif n == 4:
+        backend.status = 200
+
+
+again = [*main[:3], main[3], *main[3:]]
+trace, counts = play(again, restart)
+got = misses(trace)
+t.ok([(m["cause"], m["expected"], m["side"]) for m in got] == [("restart", True, "server")],
+     "a 503, then nothing reused: the server was restarted, which is expected", got)
+trace, counts = play(main)
+t.equal(causes(trace), {}, "the same without the restart is quiet")
+
+# ---- all or nothing: a cache that cannot be cut back to the prompt that it had
+
+trace, counts = play(main, trimmable=False)
+t.equal(causes(trace), {"not_trimmable": 5}, "a cache that cannot be cut back")
+t.ok(counts[1:] == [0] * 5 and held(play(main, trimmable=True)[1]), "the backend says so, and one that can holds", counts)
+
+# ---- a window that is too small: the oldest messages go silently
+
+full = max(len(scripted.words(body)) for _, _, body in main)
+shrinking = [*main[:4]]
+grown = copy.deepcopy(main[3][2])
+grown["messages"] += [{"role": "assistant", "content": "Yes."}, {"role": "user", "content": "And now?"}]
+shrinking.append(("main", None, grown))
+
+
+def shrink(backend, n):
+    if n == 4:
+        backend.window = 700
+
+
+trace, counts = play(shrinking, shrink, window=10**6)
+t.equal(causes(trace, "ollama"), {"prompt_truncated": 1}, "the request grew and the counted prompt shrank: cut off")
+trace, counts = play(shrinking, window=10**6)
+t.equal(causes(trace, "ollama"), {}, "with a window that holds it all nothing is said")
+
+# ---- effort: a parameter that some templates write into the prompt
+
+effort = [(s, a, {**body, "output_config": {"effort": "low" if n < 3 else "high"}}) for n, (s, a, body) in enumerate(main)]
+trace, counts = play(effort, effort_in_prompt=True)
+t.equal(causes(trace, "llama.cpp@b1+gpt-oss"), {"parameters_changed": 1}, "another effort, in the prompt of a template")
+trace, counts = play(effort, effort_in_prompt=False)
+t.equal(causes(trace, "llama.cpp@b1"), {}, "another effort that is not in the prompt breaks nothing")
+
+
+# ---- Anthropic: time to live, what cache_control asks for, where it stands
+
+def with_ttl(body, ttl):
+    text = json.dumps(body).replace('{"type": "ephemeral"}', json.dumps({"type": "ephemeral", **({"ttl": ttl} if ttl else {})}))
+    return json.loads(text)
+
+
+def later(trace, exchange, seconds):
+    """The same trace with a pause before an exchange."""
+    moved = t.path("later.jsonl")
+    with open(trace, encoding="utf-8") as f, open(moved, "w", encoding="utf-8") as to:
+        for line in map(json.loads, f):
+            if line["type"] == "exchange" and line["id"] >= exchange:
+                line["times_ns"] = {k: v and v + int(seconds * 1e9) for k, v in line["times_ns"].items()}
+            to.write(json.dumps(line) + "\n")
+    return moved
+
+
+def forget(at):
+    return lambda backend, n: backend.kept.clear() if n == at else None
+
+
+trace, counts = play(main, forget(3))
+t.equal(causes(later(trace, 4, 400), "anthropic"), {"ttl_expired": 1}, "nothing reused after 400 s: the entry has expired")
+t.equal(causes(later(trace, 4, 200), "anthropic"), {"unknown": 1}, "after 200 s it has not")
+hour = [(s, a, with_ttl(body, "1h")) for s, a, body in main]
+trace, counts = play(hour, forget(3))
+t.equal(causes(later(trace, 4, 400), "anthropic"), {"unknown": 1}, "nor after 400 s if it was to live an hour")
+t.equal(causes(later(trace, 4, 4000), "anthropic"), {"ttl_expired": 1}, "but after 4000 s")
+t.ok(misses(later(trace, 4, 4000), "anthropic")[0]["expected"], "which is expected")
+jitter = [(s, a, with_ttl(body, None if n == 3 else "1h")) for n, (s, a, body) in enumerate(main)]
+trace, counts = play(jitter, forget(3))
+t.equal(causes(trace, "anthropic"), {"cache_control_changed": 1}, "one request without the hour that the others ask for")
+trace, counts = play(jitter)
+t.equal(causes(trace), {}, "a local server ignores it, and nothing is said")
+
+# ---- heads that conversations could share
+
+other = sessions.session(300)
+
+
+def second(change=lambda bodies: None, seed=300):
+    """Another conversation with the same tools and system prompt, asked something else."""
+    bodies = copy.deepcopy(sessions.session(seed).bodies[:3])
+    for body in bodies:
+        body["messages"][0]["content"][-1]["text"] = "Something else altogether, please."
+    for body in bodies:
+        change(body)
+    return bodies
+
+
+def billing(body, text="cc_version=2.1.50.fff; cc_entrypoint=cli; cc_is_subagent=true; cch=00001;"):
+    body["system"][0]["text"] = "x-anthropic-billing-header: " + text
+
+
+def identity(body):
+    body["system"][1]["text"] = "You are a Claude agent, built on Anthropic's Claude Agent SDK."
+
+
+def rules(old, new):
+    def change(body):
+        body["system"][2]["text"] = body["system"][2]["text"].replace(old, new)
+    return change
+
+
+def reorder(body):
+    body["tools"] = body["tools"][::-1]
+
+
+def both(name, change, cause, engine, head="tools"):
+    """The head is broken between two conversations, and with the change undone it is not: by the mock's own count."""
+    counts, said = [], []
+    for bodies in (second(change), second()):
+        requests = [*main, *(("second", None, body) for body in bodies)]
+        script = t.path("requests.json")
+        script.write_text(json.dumps(requests))
+        with t.mock(*lib.FAST, "--head", head) as mock:
+            run = t.run(["python3", lib.CLIENTS / "sessions.py", mock.url, script])
+            counts.append(mock.bodies()[len(main)]["cached_tokens"])
+        answer = t.command([lib.KVSCOPE, "why", "--engine", engine, "--json", run.trace])
+        said.append([(m["exchange"], m["cause"]) for m in json.loads(answer.out)["misses"]])
+    first = [(1, "first_request")]
+    t.equal(said, [[*first, (len(main) + 1, cause)], [*first, (len(main) + 1, "first_request")]],
+            f"two conversations, {name}: {cause}, and only there")
+    if cause != "first_request":
+        t.ok(counts[1] > counts[0] + 256, f"two conversations, {name}: undone, the backend shares the head", counts)
+
+
+both("another attribution suffix", billing, "billing_header", "llama.cpp+plain")
+both("another sentence of identity", identity, "identity_changed", "llama.cpp@b1+plain")
+both("tools in another order", reorder, "tools_reordered", "llama.cpp@b1+plain")
+# What stands near the end of the system prompt matters where tools come behind it.
+both("another git status", rules("M Makefile", "A Makefile"), "git_status_changed", "llama.cpp@b1+qwen3", "system")
+both("another folder", rules("/home/me/project", "/home/me/elsewhere"), "environment_changed", "llama.cpp@b1+qwen3", "system")
+both("another day", rules("2026-11-23", "2026-11-24"), "date_changed", "llama.cpp@b1+qwen3", "system")
+both("another system prompt", rules("Session 300.", "An agent of another kind. "), "first_request", "llama.cpp@b1+qwen3", "system")
+t.done()
