@@ -51,15 +51,15 @@ static void write_diff(const struct command_line *cl, const struct diff *d, unsi
 		diff_text_verdict(d, worse, tolerance, &style, to);
 }
 
-static int print_diff(const struct command_line *cl, const struct report reports[2], const struct why verdicts[2],
-		      double tolerance)
+static int print_diff(const struct command_line *cl, const struct report reports[2], const struct cost costs[2],
+		      const struct why verdicts[2], double tolerance)
 {
 	struct diff d;
 	struct buf text;
 	int status = EXIT_TROUBLE;
 
 	buf_init(&text, BUF_UNLIMITED);
-	if (diff_build(reports, verdicts, &d) == 0) {
+	if (diff_build(reports, costs, verdicts, &d) == 0) {
 		unsigned worse = diff_worse(&d, tolerance);
 		if (!option_given(cl, OPT_STATIC))
 			worse &= ~(unsigned)DIFF_OTHER_PREFIX;
@@ -81,14 +81,17 @@ static int print_diff(const struct command_line *cl, const struct report reports
 static int diff_traces(const struct command_line *cl, struct input *in, double tolerance)
 {
 	struct report reports[2];
+	struct cost costs[2];
 	struct why verdicts[2];
 	int status = EXIT_TROUBLE;
 	char error[512];
 
 	memset(reports, 0, sizeof(reports));
+	memset(costs, 0, sizeof(costs));
 	memset(verdicts, 0, sizeof(verdicts));
 	for (int i = 0; i < 2; i++) {
-		if (report_build(&in->traces[i], 1, &reports[i], error, sizeof(error)) < 0) {
+		if (report_build(&in->traces[i], 1, &reports[i], error, sizeof(error)) < 0 ||
+		    cost_build(&reports[i], NULL, &costs[i], error, sizeof(error)) < 0) {
 			msg_error("diff: %s", error);
 			goto out;
 		}
@@ -96,11 +99,13 @@ static int diff_traces(const struct command_line *cl, struct input *in, double t
 			msg_note("%s", in->traces[i].warning);
 		if (judge_by("diff", option_value(cl, OPT_ENGINE), &reports[i], &verdicts[i]) < 0)
 			goto out;
+		cost_of_misses(&costs[i], &verdicts[i]);
 	}
-	status = print_diff(cl, reports, verdicts, tolerance);
+	status = print_diff(cl, reports, costs, verdicts, tolerance);
 out:
 	for (int i = 0; i < 2; i++) {
 		why_release(&verdicts[i]);
+		cost_release(&costs[i]);
 		report_release(&reports[i]);
 	}
 	return status;

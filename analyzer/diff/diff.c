@@ -2,8 +2,9 @@
 #include "diff/diff.h"
 
 #include "base/array.h"
-#include "why/again.h"
+#include "cost/use.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #define CAUSES_MAX 64
@@ -25,7 +26,7 @@ static void sum_re_prefilled(struct diff_side *s)
 	enum tokens_basis basis = TOKENS_NONE;
 
 	for (size_t i = 0; i < s->report->nexchanges; i++) {
-		struct why_use use = why_use_of(s->report, s->why, i);
+		struct cost_use use = cost_use_of(s->report, s->cost, s->why, i);
 		if (use.basis == TOKENS_NONE) {
 			s->re_prefilled_unknown += !s->report->exchanges[i].counts_only;
 			continue;
@@ -37,11 +38,11 @@ static void sum_re_prefilled(struct diff_side *s)
 	s->re_prefilled_basis = basis;
 }
 
-static int build_side(const struct report *report, const struct why *why, struct diff_side *s)
+static int build_side(const struct report *report, const struct cost *cost, const struct why *why, struct diff_side *s)
 {
 	struct render_rules rules;
 
-	*s = (struct diff_side){.report = report, .why = why, .expected = why->nmisses - why->unexpected};
+	*s = (struct diff_side){.report = report, .cost = cost, .why = why, .expected = why->nmisses - why->unexpected};
 	backend_rules(&why->backend, &rules);
 	find_client(s);
 	sum_re_prefilled(s);
@@ -169,10 +170,13 @@ static int compare_causes(struct diff *d)
 			while (k < d->ncauses && d->causes[k].cause != causes[i].cause)
 				k++;
 			if (k == d->ncauses)
-				d->causes[d->ncauses++] = (struct diff_cause){
-					.cause = causes[i].cause, .lost_tokens = {TOKENS_UNKNOWN, TOKENS_UNKNOWN}};
+				d->causes[d->ncauses++] =
+					(struct diff_cause){.cause = causes[i].cause,
+							    .lost_tokens = {TOKENS_UNKNOWN, TOKENS_UNKNOWN},
+							    .seconds_lost = {NAN, NAN}};
 			d->causes[k].misses[side] = causes[i].misses;
 			d->causes[k].lost_tokens[side] = causes[i].lost_tokens;
+			d->causes[k].seconds_lost[side] = causes[i].seconds_lost;
 		}
 	}
 	return 0;
@@ -202,13 +206,15 @@ static int compare_systems(struct diff *d)
 	return 0;
 }
 
-int diff_build(const struct report reports[2], const struct why verdicts[2], struct diff *out)
+int diff_build(const struct report reports[2], const struct cost costs[2], const struct why verdicts[2],
+	       struct diff *out)
 {
 	struct diff *d = out;
 
 	*d = (struct diff){.common_tokens = TOKENS_UNKNOWN};
-	if (build_side(&reports[0], &verdicts[0], &d->side[0]) < 0 ||
-	    build_side(&reports[1], &verdicts[1], &d->side[1]) < 0 || compare_causes(d) < 0 || compare_systems(d) < 0)
+	if (build_side(&reports[0], &costs[0], &verdicts[0], &d->side[0]) < 0 ||
+	    build_side(&reports[1], &costs[1], &verdicts[1], &d->side[1]) < 0 || compare_causes(d) < 0 ||
+	    compare_systems(d) < 0)
 		return -1;
 	d->comparable = keeps_content(&reports[0]) && keeps_content(&reports[1]) && d->side[0].prefix.known &&
 			d->side[1].prefix.known;

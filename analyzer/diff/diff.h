@@ -9,18 +9,20 @@
  */
 
 #include "diff/prefix.h"
+#include "cost/cost.h"
 #include "trace/prompt_place.h"
 #include "why/why.h"
 
 /* What came of all prompt tokens of one side. */
 struct diff_side {
 	const struct report *report;
+	const struct cost *cost;
 	const struct why *why;
 	const char *client; /* product of the User-Agent, "claude-cli/2.1.330"; NULL: not said */
 	size_t client_bytes;
 	struct prefix prefix;
 	uint64_t expected; /* misses */
-	/* Sums of why_use.again: prompt tokens of requests before that the backend read again. */
+	/* Sums of cost_use.again: prompt tokens of requests before that the backend read again. */
 	int64_t re_prefilled;
 	enum tokens_basis re_prefilled_basis;
 	uint64_t re_prefilled_unknown; /* requests of which that is not known */
@@ -40,6 +42,7 @@ struct diff_cause {
 	const struct breaker *cause;
 	uint64_t misses[2];
 	int64_t lost_tokens[2]; /* TOKENS_UNKNOWN: not known, or no such miss */
+	double seconds_lost[2]; /* NaN: the same */
 };
 
 /* A system prompt by its fingerprint, with how many requests of each side sent it. */
@@ -64,8 +67,8 @@ struct diff {
 };
 
 /* Returns 0, or -1: no memory. Reports and verdicts must outlive the diff. diff_release in either case. */
-int diff_build(const struct report reports[2], const struct why verdicts[2], struct diff *out)
-	__attribute__((warn_unused_result));
+int diff_build(const struct report reports[2], const struct cost costs[2], const struct why verdicts[2],
+	       struct diff *out) __attribute__((warn_unused_result));
 void diff_release(struct diff *d);
 
 /* ---- B as a regression of A */

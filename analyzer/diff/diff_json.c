@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/json_out.h"
+#include "cost/cost_json.h"
 #include "diff/diff_text.h"
 
 static void tokens_or_null(struct json_out *j, const char *key, enum tokens_basis basis, int64_t n)
@@ -80,7 +81,7 @@ static void side(struct json_out *j, const char *key, const struct diff_side *s)
 	json_out_object(j, "seconds");
 	json_out_double(j, "wall", r->all.seconds.wall, 6);
 	json_out_double(j, "ttft", r->all.seconds.ttft, 6);
-	json_out_double(j, "decode", r->all.seconds.decode, 6);
+	cost_json_seconds(j, &s->cost->all);
 	json_out_end(j);
 	side_prefix(j, s);
 	json_out_end(j);
@@ -132,6 +133,8 @@ static void causes(struct json_out *j, const struct diff *d)
 		json_out_uint(j, "b", c->misses[1]);
 		json_out_int_or_null(j, "a_lost_tokens", c->lost_tokens[0]);
 		json_out_int_or_null(j, "b_lost_tokens", c->lost_tokens[1]);
+		json_out_double(j, "a_seconds_lost", c->seconds_lost[0], 3);
+		json_out_double(j, "b_seconds_lost", c->seconds_lost[1], 3);
 		json_out_end(j);
 	}
 	json_out_end(j);

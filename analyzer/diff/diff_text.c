@@ -126,14 +126,30 @@ static void misses(struct page *p)
 	number_row(p, "expected", d->side[0].expected, d->side[1].expected, false);
 }
 
+/* Of all misses that a setting could avoid; NaN: not known of any. */
+static double lost_seconds(const struct diff *d, int side)
+{
+	double sum = NAN;
+	for (size_t i = 0; i < d->ncauses; i++) {
+		double s = d->causes[i].seconds_lost[side];
+		if (!d->causes[i].cause->expected && !isnan(s))
+			sum = isnan(sum) ? s : sum + s;
+	}
+	return isnan(sum) && d->side[side].why->unexpected == 0 ? 0 : sum;
+}
+
 static void seconds(struct page *p)
 {
 	const struct report_seconds *a = &p->d->side[0].report->all.seconds, *b = &p->d->side[1].report->all.seconds;
 
 	title(p, "Seconds");
+	const struct cost_seconds *x = &p->d->side[0].cost->all, *y = &p->d->side[1].cost->all;
 	seconds_row(p, "first request to last answer", a->wall, b->wall);
-	seconds_row(p, "waiting for first tokens", a->ttft, b->ttft);
-	seconds_row(p, "decode", a->decode, b->decode);
+	seconds_row(p, "  prefill, again", x->re_prefill, y->re_prefill);
+	seconds_row(p, "  prefill, new", x->prefill_new, y->prefill_new);
+	seconds_row(p, "  decode", x->decode, y->decode);
+	seconds_row(p, "lost to unexpected misses", lost_seconds(p->d, 0), lost_seconds(p->d, 1));
+	seconds_row(p, "sum of waits for the first token", a->ttft, b->ttft);
 }
 
 static void change(struct page *p, const struct diff_change *c)

@@ -8,6 +8,8 @@
 #include <math.h>
 
 #define SOURCES_SHOWN 6
+/* With requests of which it is not known, a saving below this share of the time says nothing. */
+#define SAVED_MIN 0.005
 
 static const char *client_of(const struct report *r, size_t *n)
 {
@@ -73,7 +75,7 @@ static void tiles(struct page *p)
 	char number[UNITS_CHARS], more[96], of[UNITS_CHARS];
 
 	for (size_t i = 0; i < p->report->nexchanges; i++) {
-		struct why_use use = why_use_of(p->report, p->why, i);
+		struct cost_use use = cost_use_of(p->report, p->cost, p->why, i);
 		unknown += use.basis == TOKENS_NONE && !p->report->exchanges[i].counts_only;
 		if (use.basis == TOKENS_NONE)
 			continue;
@@ -99,10 +101,11 @@ static void tiles(struct page *p)
 	snprintf(more, sizeof(more), "of %s in which something ran", units_seconds(s->wall - s->idle, of));
 	tile(p, "Prefill", units_seconds(isnan(s->wall) || prefill <= 0 ? NAN : prefill, number), more);
 	snprintf(more, sizeof(more), "not known");
-	if (!isnan(fast->factor))
+	bool known = !isnan(fast->factor) && (fast->unknown == 0 || fast->saved > SAVED_MIN * fast->seconds);
+	if (known)
 		snprintf(more, sizeof(more), "%s%.1fx as fast, estimated", fast->unknown ? "at least " : "",
 			 fast->factor);
-	tile(p, "A cache that holds saves", units_seconds(isnan(fast->factor) ? NAN : fast->saved, number), more);
+	tile(p, "A cache that holds saves", units_seconds(known ? fast->saved : NAN, number), more);
 	html_close(&p->h);
 }
 
@@ -114,7 +117,7 @@ static void broken_by_client(struct page *p, struct buf *to)
 
 	for (size_t i = 0; i < p->why->nmisses; i++) {
 		const struct why_miss *m = &p->why->misses[i];
-		struct why_use use = why_use_of(p->report, p->why, m->exchange);
+		struct cost_use use = cost_use_of(p->report, p->cost, p->why, m->exchange);
 		const struct cost_exchange *c = &p->cost->exchanges[m->exchange];
 		if (m->broken && !m->cause->expected && use.basis != TOKENS_NONE && use.again > c->again)
 			tokens += use.again - (c->again > 0 ? c->again : 0);

@@ -9,7 +9,7 @@
 #include "html/page.h"
 #include "html/svg.h"
 #include "report/units.h"
-#include "why/again.h"
+#include "cost/use.h"
 
 struct page {
 	struct html h;

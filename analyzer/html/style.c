@@ -19,6 +19,7 @@ const char *const page_style[] = {
 	"body{margin:0 auto;max-width:1120px;padding:24px 20px 48px;font:15px/1.5 system-ui,-apple-system,'Segoe UI',"
 	"Roboto,'DejaVu Sans',sans-serif;font-variant-numeric:tabular-nums}\n",
 	"h1{font-size:15px;font-weight:600;margin:0;color:var(--soft)}\n",
+	"h2,h3,.note,.legend,.lead{break-after:avoid}\n",
 	"h2{font-size:19px;margin:0 0 6px}\n",
 	"h3{font-size:15px;margin:18px 0 6px}\n",
 	".cause h3{margin:0}\n",
@@ -74,6 +75,7 @@ const char *const page_style[] = {
 	"th.n,td.n{text-align:right;white-space:nowrap}\n",
 	"tr.miss td:first-child{box-shadow:inset 3px 0 var(--again);padding-left:8px}\n",
 	".cause{border:1px solid var(--line);border-radius:6px;padding:12px 14px;margin:12px 0 0;break-inside:avoid}\n",
+	".cause + .note{margin-top:14px}\n",
 	".cause p{margin:4px 0}\n",
 	".cause .bar{margin:8px 0}\n",
 	".tag{color:var(--soft);font-weight:400;font-size:13px}\n",
@@ -84,7 +86,7 @@ const char *const page_style[] = {
 	"footer{margin:48px 0 0;color:var(--soft);font-size:13px;border-top:1px solid var(--line);padding:10px 0 0}\n",
 	"@media (max-width:560px){body{padding:16px 12px 32px}.lead{font-size:18px}.tiles{grid-template-columns:1fr "
 	"1fr}"
-	".tiles b{font-size:19px}.wide{display:none}}\n",
+	".tiles b{font-size:19px}th,td{padding-right:9px;font-size:12px}}\n",
 	"@media print{:root{color-scheme:light;--paper:#fff;--card:#f4f4f4;--ink:#000;--soft:#444;--line:#bbb;"
 	"--reused:#8cc5b0;--again:#d5541b;--new:#2f6fb7;--decode:#b39ddb;--client:#c9ced6;--idle:#e7eaee;--unknown:#"
 	"8b949e;"

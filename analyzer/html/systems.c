@@ -8,7 +8,7 @@
 
 #define SHOWN 8 /* at once; the rest by a click */
 #define LISTED 200
-#define COMPARED 4
+#define COMPARED 6
 #define BLOCKS_MAX 64
 
 /* The system blocks of one request, the billing block left out. */
@@ -30,7 +30,7 @@ static const struct report_exchange *sender(const struct report *r, const struct
 	return NULL;
 }
 
-static bool read_blocks(const struct page *p, const struct report_system *s, struct blocks *out)
+static void read_blocks(const struct page *p, const struct report_system *s, struct blocks *out)
 {
 	const struct report_exchange *e = sender(p->report, s);
 	const struct trace_prompt_part *parts;
@@ -39,17 +39,16 @@ static bool read_blocks(const struct page *p, const struct report_system *s, str
 
 	*out = (struct blocks){.n = 0};
 	if (!e)
-		return false;
+		return;
 	out->trace = &p->report->traces[e->trace];
 	out->exchange = (size_t)(e->x - out->trace->exchanges);
 	if (trace_prompt(out->trace, out->exchange, &parts, &n, error, sizeof(error)) < 0)
-		return false;
+		return;
 	for (size_t i = 0; i < n && out->n < BLOCKS_MAX; i++) {
 		const struct trace_part *part = &out->trace->parts[parts[i].part];
 		if (part->kind == PART_SYSTEM && part->block != BLOCK_BILLING)
 			out->parts[out->n++] = parts[i];
 	}
-	return out->n > 0;
 }
 
 static bool same_block(const struct blocks *a, const struct blocks *b, size_t i)
@@ -58,69 +57,111 @@ static bool same_block(const struct blocks *a, const struct blocks *b, size_t i)
 		      DIGEST_BYTES) == 0;
 }
 
-static void difference(struct page *p, const struct blocks *a, const struct blocks *b, const char *name)
-{
-	struct prompt_place place = {0};
-	struct html *h = &p->h;
-	char error[256];
-	size_t i = 0;
+/* Where b leaves a: the block, and the place in it. */
+struct parting {
+	size_t block;
+	bool ends; /* one has no more blocks */
+	bool known;
+	struct prompt_place place;
+};
 
-	while (i < a->n && i < b->n && same_block(a, b, i))
-		i++;
+static void part_ways(const struct blocks *a, const struct blocks *b, struct parting *out)
+{
+	char error[256];
+
+	*out = (struct parting){.block = 0};
+	while (out->block < a->n && out->block < b->n && same_block(a, b, out->block))
+		out->block++;
+	out->ends = out->block == a->n || out->block == b->n;
+	if (!out->ends)
+		out->known = prompt_place_find(a->trace, a->parts[out->block].part, b->trace, b->exchange,
+					       &b->parts[out->block], &out->place, error, sizeof(error)) == 0;
+}
+
+/* Does x leave b later than y does? */
+static bool closer(const struct parting *x, const struct parting *y)
+{
+	if (x->block != y->block)
+		return x->block > y->block;
+	if (x->ends != y->ends)
+		return x->ends;
+	return x->known && (!y->known || x->place.byte > y->place.byte);
+}
+
+static void short_name(const struct report_system *s, char out[16])
+{
+	char hex[DIGEST_HEX_CHARS + 1];
+	digest_hex(&s->fingerprint, hex);
+	snprintf(out, 16, "%.12s", hex);
+}
+
+static void describe(struct page *p, const struct report_system *a, const struct report_system *b,
+		     const struct parting *d, bool longer)
+{
+	struct html *h = &p->h;
+	char name[16];
+
 	html_open(h, "p", HTML_END);
+	short_name(b, name);
 	html_element(h, "code", NULL, name);
-	if (i == a->n || i == b->n) {
-		html_printf(h, " has the same first %zu blocks and then %s.", i, b->n > a->n ? "more" : "fewer");
-		html_close(h);
-		return;
-	}
-	html_printf(h, " differs from the most sent one in block %zu", i + 1);
-	bool known = prompt_place_find(a->trace, a->parts[i].part, b->trace, b->exchange, &b->parts[i], &place, error,
-				       sizeof(error)) == 0;
-	if (known && place.path) {
+	html_text(h, d->ends ? " begins like " : " differs from ");
+	short_name(a, name);
+	html_element(h, "code", NULL, name);
+	if (d->ends)
+		html_printf(h, ", the same %zu blocks, and then has %s", d->block, longer ? "more" : "no more");
+	else
+		html_printf(h, " in block %zu", d->block + 1);
+	if (d->known && d->place.path) {
 		html_text(h, ", first at ");
-		html_element(h, "code", NULL, place.path);
-		html_printf(h, ", byte %llu", (unsigned long long)place.byte);
+		html_element(h, "code", NULL, d->place.path);
+		html_printf(h, ", byte %llu", (unsigned long long)d->place.byte);
 	}
 	html_text(h, ".");
 	html_close(h);
-	if (known && place.old_text && place.new_text) {
-		html_open(h, "pre", HTML_END);
-		html_open(h, "del", HTML_END);
-		html_printf(h, "- %s", place.old_text);
-		html_close(h);
-		html_open(h, "ins", HTML_END);
-		html_printf(h, "+ %s", place.new_text);
-		html_close(h);
-		html_close(h);
-	}
-	prompt_place_release(&place);
+	if (!d->known || !d->place.old_text || !d->place.new_text)
+		return;
+	html_open(h, "pre", HTML_END);
+	html_open(h, "del", HTML_END);
+	html_printf(h, "- %s", d->place.old_text);
+	html_close(h);
+	html_open(h, "ins", HTML_END);
+	html_printf(h, "+ %s", d->place.new_text);
+	html_close(h);
+	html_close(h);
 }
 
+/* Each of the first few against the one among those listed before it that it is most like. */
 static void differences(struct page *p)
 {
 	const struct report *r = p->report;
-	struct blocks *a = calloc(2, sizeof(*a)), *b = a ? a + 1 : NULL;
-	char hex[DIGEST_HEX_CHARS + 1], name[16];
-	size_t most = 0;
+	size_t n = r->nsystems < COMPARED ? r->nsystems : COMPARED;
+	struct blocks *blocks = calloc(n + 1, sizeof(*blocks));
 
-	if (!a) {
+	if (!blocks) {
 		p->no_memory = true;
 		return;
 	}
-	for (size_t i = 1; i < r->nsystems; i++)
-		if (r->systems[i].requests > r->systems[most].requests)
-			most = i;
-	bool known = read_blocks(p, &r->systems[most], a);
-	for (size_t i = 0, shown = 0; known && i < r->nsystems && shown < COMPARED; i++) {
-		if (i == most || !read_blocks(p, &r->systems[i], b))
-			continue;
-		digest_hex(&r->systems[i].fingerprint, hex);
-		snprintf(name, sizeof(name), "%.12s", hex);
-		difference(p, a, b, name);
-		shown++;
+	for (size_t i = 0; i < n; i++)
+		read_blocks(p, &r->systems[i], &blocks[i]);
+	for (size_t i = 1; i < n; i++) {
+		struct parting best = {.block = 0}, now;
+		size_t base = SIZE_MAX;
+		for (size_t k = 0; k < i && blocks[i].n > 0; k++) {
+			if (blocks[k].n == 0)
+				continue;
+			part_ways(&blocks[k], &blocks[i], &now);
+			bool better = base == SIZE_MAX || closer(&now, &best);
+			prompt_place_release(better ? &best.place : &now.place);
+			if (better) {
+				best = now;
+				base = k;
+			}
+		}
+		if (base != SIZE_MAX)
+			describe(p, &r->systems[base], &r->systems[i], &best, blocks[i].n > best.block);
+		prompt_place_release(&best.place);
 	}
-	free(a);
+	free(blocks);
 }
 
 static void table(struct page *p, const char *summary, size_t from, size_t to)

@@ -151,7 +151,7 @@ static void describe(struct timeline *t, size_t i, struct buf *out)
 	char name[48], a[UNITS_CHARS], b[UNITS_CHARS];
 
 	buf_printf(out, "request %s, %s tokens", part_request(t->p, e, name), part_count(e->basis, e->prompt, a));
-	struct why_use use = why_use_of(t->p->report, t->p->why, i);
+	struct cost_use use = cost_use_of(t->p->report, t->p->cost, t->p->why, i);
 	if (use.basis != TOKENS_NONE) {
 		buf_printf(out, ": %s reused", units_count(use.reused, a));
 		buf_printf(out, ", %s again, %s new", units_count(use.again, a), units_count(use.new, b));

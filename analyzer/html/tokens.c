@@ -28,7 +28,7 @@ static void add(struct column *c, const struct page *p, size_t i)
 {
 	const struct report_exchange *e = &p->report->exchanges[i];
 	const struct why_request *r = &p->why->requests[i];
-	struct why_use use = why_use_of(p->report, p->why, i);
+	struct cost_use use = cost_use_of(p->report, p->cost, p->why, i);
 
 	if (c->n++ == 0)
 		c->first = i;
@@ -227,7 +227,7 @@ static void request_row(struct page *p, size_t i)
 	const struct cost_exchange *c = &p->cost->exchanges[i];
 	const struct why_request *r = &p->why->requests[i];
 	const struct why_miss *m = r->misses ? &p->why->misses[r->miss] : NULL;
-	struct why_use use = why_use_of(p->report, p->why, i);
+	struct cost_use use = cost_use_of(p->report, p->cost, p->why, i);
 	char name[48];
 
 	part_row_open(p, m && !m->cause->expected ? "miss" : NULL);
