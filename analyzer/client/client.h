@@ -46,6 +46,7 @@ struct client_options {
 	double connect_s;                              /* 0: 10 s */
 	double request_s;                              /* of one attempt, all in all; 0: an hour */
 	unsigned retries;                              /* after the first attempt */
+	const char *ca_file;                           /* certificates to trust, PEM; NULL: the system's alone */
 	const volatile sig_atomic_t *stop;             /* not NULL: everything is cancelled when it is not 0 */
 	void (*note)(void *context, const char *line); /* NULL: waits before a retry are not told */
 	void *note_context;

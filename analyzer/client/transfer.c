@@ -248,6 +248,8 @@ static int set_request(struct transfer *t, const struct client_options *options,
 	curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)(connect_s * 1e3));
 	curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)((limit_s > 0 ? limit_s : REQUEST_S) * 1e3));
 	curl_easy_setopt(e, CURLOPT_NETRC, (long)CURL_NETRC_OPTIONAL);
+	if (options->ca_file)
+		curl_easy_setopt(e, CURLOPT_CAINFO, options->ca_file);
 	if (base->loopback)
 		curl_easy_setopt(e, CURLOPT_NOPROXY, "*");
 	curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, on_connected);

@@ -34,6 +34,7 @@ enum {
 	OPT_TIMEOUT,
 	OPT_ALL,
 	OPT_HTML,
+	OPT_CACERT,
 };
 
 static const struct option_spec options[] = {
@@ -71,6 +72,7 @@ static const struct option_spec options[] = {
 	[OPT_TIMEOUT] = {.name = "timeout", .arg = "SECONDS", .help = "per request (default 3600)"},
 	[OPT_ALL] = {.name = "all", .letter = 'a', .help = "every request in the table"},
 	[OPT_HTML] = {.name = "html", .arg = "FILE", .help = "write a page with charts, too"},
+	[OPT_CACERT] = {.name = "cacert", .arg = "FILE", .help = "certificates to trust (PEM)"},
 	{0},
 };
 
@@ -324,7 +326,8 @@ static int with_client(const struct command_line *cl, struct report *report, con
 		       const struct backends *b, struct session_settings *s)
 {
 	struct sigaction on = {.sa_handler = on_interrupt};
-	struct client_options co = {.retries = 4, .stop = &interrupted, .note = note_wait};
+	struct client_options co = {
+		.retries = 4, .ca_file = option_value(cl, OPT_CACERT), .stop = &interrupted, .note = note_wait};
 	char error[512], *fallback = NULL;
 	const char *why;
 	int status = EXIT_TROUBLE;

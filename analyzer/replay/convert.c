@@ -114,7 +114,7 @@ static size_t images_of(struct conversion *c, struct str content, bool write, bo
 	size_t n = 0;
 
 	for (struct span_walk w = span_walk(content); span_next(&w, &v);) {
-		if (is_type(v.raw, STR("image"))) {
+		if (is_type(v.raw, STR("image")) && span_member(v.raw, STR("source"), &inner)) {
 			if (write) {
 				put(c, comma || n > 0 ? "," : "");
 				put_image(c, v.raw);

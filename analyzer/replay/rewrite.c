@@ -112,7 +112,9 @@ static void add_blocks(struct buf *to, struct str content)
 
 	if (content.n > 0 && content.p[0] == '"') {
 		buf_puts(to, to->n ? "," : "");
-		buf_printf(to, "{\"type\":\"text\",\"text\":%.*s}", STR_FMT(content));
+		buf_puts(to, "{\"type\":\"text\",\"text\":");
+		buf_append_str(to, content);
+		buf_putc(to, '}');
 		return;
 	}
 	for (struct span_walk w = span_walk(content); span_next(&w, &v);) {
@@ -134,7 +136,9 @@ static void extend_system(struct pass *p, struct str blocks)
 	buf_append_str(&all, blocks);
 	struct buf list;
 	buf_init(&list, BUF_UNLIMITED);
-	buf_printf(&list, "[%.*s]", STR_FMT(buf_str(&all)));
+	buf_putc(&list, '[');
+	buf_append_str(&list, buf_str(&all));
+	buf_putc(&list, ']');
 	edits_set(&p->edits, "system", buf_str(&list));
 	p->edits.failed = p->edits.failed || all.failed || list.failed;
 	buf_release(&all);

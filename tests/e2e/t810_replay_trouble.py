@@ -13,6 +13,7 @@ import urllib.request
 
 import lib
 import sessions
+import tls
 
 t = lib.Test()
 ENV = os.environ | {"XDG_STATE_HOME": str(t.scratch / "state")}
@@ -106,6 +107,16 @@ t.ok("no such key: ***" in run.err and "secret" not in run.err + run.out, "a key
 kept = "".join(p.read_text() for p in (t.scratch / "state").rglob("*") if p.is_file())
 t.ok("no such key" in kept and "secret" not in kept, "nor kept")
 fake.stop()
+
+# ---- TLS, with a certificate that nobody knows
+authority = tls.Authority(t)
+with t.mock(*lib.FAST) as mock, tls.front(authority, mock.url) as front:
+    argv = [lib.KVSCOPE, "replay", "--json", "-b", front.url, "--prefill-only", "-n", "1", "--arms", "asis", trace]
+    run = t.command(argv, env=ENV)
+    t.ok(run.status == 2 and "certificate" in run.err and not run.out, "an unknown certificate ends it", run.err)
+    run = t.command([*argv, "--cacert", authority.ca], env=ENV)
+    t.ok(run.status == 0 and json.loads(run.out)["arms"]["asis"]["verification"]["verdict"] == "verified", "--cacert makes it known",
+         run.err)
 
 # ---- no Anthropic route: converted, prefixes byte for byte
 fake = Fake(only_chat=True)
