@@ -244,6 +244,10 @@ int session_replay(struct client *client, struct report *report, const struct pl
 		msg_error("replay: %s", error);
 		return -1;
 	}
+	if (out->main.facts.reset_works == KNOWN_NO && out->main.facts.profile->reset_each &&
+	    out->main.facts.profile->reset_switch)
+		msg_note("its cache cannot be emptied between requests (%s would allow it): nonces alone keep off cold",
+			 out->main.facts.profile->reset_switch);
 	if (out->main.facts.system_turns == FATE_REFUSED && s->options.inline_system == INLINE_KEEP)
 		msg_note("this backend refuses system turns inside messages: --inline-system user makes user turns of "
 			 "them");

@@ -32,15 +32,11 @@ struct engine_profile {
 	bool salt_on_messages;     /* on /v1/messages, too */
 	enum reset_kind reset;
 	const char *reset_path;
-	bool reset_each;             /* cheap enough to be done before every cold request */
-	const char *reset_switch;    /* what allows it; NULL: nothing is needed */
-	const char *tokenize_path;   /* NULL: none */
-	const char *counter_queries; /* Prometheus counters of looked-up and found prompt tokens; NULL: none */
-	const char *counter_hits;
-	bool cache_is_asked_for; /* only what has cache_control is cached */
-	const char *launch;      /* as recommended for a replay */
-	const char *cold_launch; /* without any cache: the relaunch hint */
-	const char *cold_remedy; /* when a cold arm turned out warm */
+	bool reset_each;          /* cheap enough to be done before every cold request */
+	const char *reset_switch; /* what allows it; NULL: nothing is needed */
+	bool cache_is_asked_for;  /* only what has cache_control is cached */
+	const char *cold_launch;  /* without any cache: the relaunch hint */
+	const char *cold_remedy;  /* when a cold arm turned out warm */
 };
 
 /* Ends with an entry without a name. "mock" and "openai" (any server of that API) are in it, too. */

@@ -65,12 +65,14 @@ static void target(struct json_out *j, const char *role, const struct target *t)
 	json_out_end(j);
 }
 
-static void verification(struct json_out *j, const struct verification *v)
+/* relaunch: the server without a cache; NULL: not known, or of no use to this arm. */
+static void verification(struct json_out *j, const struct verification *v, const char *relaunch)
 {
 	json_out_object(j, "verification");
 	json_out_cstr(j, "verdict", verdict_name(v->verdict));
 	json_out_cstr(j, "reason", v->reason[0] ? v->reason : NULL);
 	json_out_cstr(j, "remedy", v->verdict == VERDICT_REJECTED ? v->remedy : NULL);
+	json_out_cstr(j, "relaunch", v->verdict == VERDICT_REJECTED ? relaunch : NULL);
 	json_out_uint(j, "checked", v->checked);
 	json_out_uint(j, "unknown", v->unknown);
 	json_out_int_or_null(j, "worst_cached", v->worst);
@@ -110,7 +112,7 @@ static void arm(struct json_out *j, const struct replay *r, const struct arm *a,
 	json_out_int_or_null(j, "cached", some ? s->cached : -1);
 	json_out_int_or_null(j, "prefilled", some ? s->prefilled : -1);
 	json_out_end(j);
-	verification(j, &s->verification);
+	verification(j, &s->verification, arm_is_cold(a) ? r->main.facts.profile->cold_launch : NULL);
 	json_out_end(j);
 }
 

@@ -143,6 +143,10 @@ static void arms(struct page *p)
 		buf_printf(p->to, "  %s: %s\n", p->r->arms[i].name, v->reason);
 		if (v->remedy)
 			buf_printf(p->to, "    %s\n", v->remedy);
+		const char *cold = p->r->main.facts.profile->cold_launch;
+		if (v->verdict == VERDICT_REJECTED && arm_is_cold(&p->r->arms[i]) && cold)
+			buf_printf(p->to, "    or run this arm alone (--arms off) on a server without a cache: %s\n",
+				   cold);
 	}
 }
 
