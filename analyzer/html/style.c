@@ -92,7 +92,8 @@ const char *const page_style[] = {
 	"8b949e;"
 	"--old:#a1260d;--fresh:#116329;--oldbg:#ffefe9;--freshbg:#e6f6ec}\n",
 	"*{-webkit-print-color-adjust:exact;print-color-adjust:exact}\n",
-	"body{max-width:none;padding:0;font-size:11pt}section{margin:22px 0 0}h2{break-after:avoid}\n",
+	"body{max-width:none;padding:0;font-size:11pt}.tiles{grid-template-columns:repeat(3,1fr)}section{margin:22px 0 "
+	"0}h2{break-after:avoid}\n",
 	"figure,.tiles li{break-inside:avoid}.scroll{overflow:visible}}\n",
 	NULL,
 };

@@ -166,7 +166,7 @@ static void differences(struct page *p)
 
 static void table(struct page *p, const char *summary, size_t from, size_t to)
 {
-	static const char *const columns[] = {"fingerprint", "requests", "bytes each", "bytes in all", "tokens in all"};
+	static const char *const columns[] = {"fingerprint", "requests", "each", "in all", "tokens"};
 	char hex[DIGEST_HEX_CHARS + 1], text[16];
 
 	part_table_open(p, summary, NULL, columns, 5);
