@@ -13,5 +13,11 @@
  */
 int judge_by(const char *command, const char *engine, struct report *report, struct why *out)
 	__attribute__((warn_unused_result));
+/*
+ * The same, but where neither is known and the responses told what was cached: the backend of some that differ whose
+ * rules explain that best (why->recognised is false then).
+ */
+int judge_best(const char *command, const char *engine, struct report *report, struct why *out)
+	__attribute__((warn_unused_result));
 
 #endif

@@ -51,7 +51,7 @@ int report_html(const char *file, const char *engine, struct report *report, con
 	int status = EXIT_TROUBLE;
 
 	buf_init(&text, BUF_UNLIMITED);
-	if (judge_by("report", engine, report, &why) < 0)
+	if (judge_best("report", engine, report, &why) < 0)
 		goto out;
 	cost_of_misses(cost, &why);
 	const struct page_input in = {.report = report, .cost = cost, .why = &why};

@@ -50,6 +50,11 @@ static void sources(struct page *p)
 	backend_name(&p->why->backend, backend, sizeof(backend));
 	if (p->why->recognised)
 		html_printf(&p->h, "judged by what %s does to a prompt", backend);
+	else if (p->why->backend.engine != ENGINE_UNKNOWN)
+		html_printf(&p->h,
+			    "judged by what %s does to a prompt, which explains best what was cached (--engine names "
+			    "another)",
+			    backend);
 	else
 		html_text(&p->h, "judged by what the client put on the wire (--engine names the backend)");
 	html_close(&p->h);

@@ -32,14 +32,13 @@ static int64_t lost_tokens(const struct why *w)
 	return lost;
 }
 
-/* Which of the judges to believe; of equals the one that found more. */
-static const struct why *choose(const struct report *report, const struct why *list, size_t n)
+size_t verdict_choose(const struct report *report, const struct why *list, size_t n)
 {
-	const struct why *best = &list[0];
+	size_t best = 0;
 	for (size_t i = 1; i < n; i++) {
-		uint64_t a = unexplained(report, best), b = unexplained(report, &list[i]);
-		if (b < a || (a == b && lost_tokens(&list[i]) > lost_tokens(best)))
-			best = &list[i];
+		uint64_t a = unexplained(report, &list[best]), b = unexplained(report, &list[i]);
+		if (b < a || (a == b && lost_tokens(&list[i]) > lost_tokens(&list[best])))
+			best = i;
 	}
 	return best;
 }
@@ -134,7 +133,7 @@ int verdict_cause(struct report *report, struct verdict *out, char *error, size_
 		n++;
 	}
 	if (result == 0) {
-		worst_cause(choose(report, list, n), out);
+		worst_cause(&list[verdict_choose(report, list, n)], out);
 		if (out->cause.failed)
 			result = out_of_memory(error, error_bytes);
 	}

@@ -32,4 +32,7 @@ int verdict_cause(struct report *report, struct verdict *out, char *error, size_
 	__attribute__((warn_unused_result));
 void verdict_release(struct verdict *v);
 
+/* Which of n judges of the same report to believe; of equals the one that found more. */
+size_t verdict_choose(const struct report *report, const struct why *list, size_t n);
+
 #endif
