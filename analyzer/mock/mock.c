@@ -86,6 +86,8 @@ static int read_request(struct mock_call *c, struct str body)
 		if (invalid)
 			mock_respond_text(c, 400, NULL, invalid,
 					  (struct mock_field[]){{"message", why, false}, {"code", "400", true}, {0}});
+		else if (c->api == MOCK_ANTHROPIC_MESSAGES && profile_of(c)->invalid_status)
+			mock_respond_error(c, profile_of(c)->invalid_status, "", why);
 		else
 			mock_respond_error(c, 400, "", why);
 		return -1;

@@ -88,12 +88,13 @@ struct mock_profile {
 	/* HTTP */
 	const char *headers; /* of every response */
 	const char *json_type, *stream_type, *stream_headers;
-	bool http10, unread_resets;
-	bool late_head;                     /* a stream's head comes with its first token */
-	int unknown_status;                 /* of paths that are not there */
-	const char *unknown, *unknown_type; /* templates; NULL: an error of the API */
-	const char *error, *openai_error;   /* templates of errors of either API; NULL: as the API has it */
-	const char *invalid;                /* ... of a body that is no request; NULL: like other errors */
+	bool http10, unread_resets, errors_close; /* net/http_server.h */
+	bool late_head;                           /* a stream's head comes with its first token */
+	int unknown_status;                       /* of paths that are not there */
+	const char *unknown, *unknown_type;       /* templates; NULL: an error of the API */
+	const char *error, *openai_error;         /* templates of errors of either API; NULL: as the API has it */
+	int invalid_status;  /* of a body that is no request of Anthropic's API; 0: 400 */
+	const char *invalid;                      /* ... of a body that is no request; NULL: like other errors */
 
 	/* The command line */
 	unsigned state; /* bits when started without switches */

@@ -68,7 +68,7 @@ static struct buf *response_head(struct http_peer *p, int status, const char *ty
 	const struct http_server_habits *habits = &p->server->habits;
 
 	buf_reset(&p->frame);
-	if (habits->http10)
+	if (habits->http10 || (habits->errors_close && status >= 400))
 		p->keep_alive = false;
 	buf_printf(&p->frame, "HTTP/1.%d %d %s\r\n%s", habits->http10 ? 0 : 1, status, http_reason(status),
 		   habits->headers ? habits->headers : "");

@@ -68,6 +68,7 @@ struct http_server_limits {
 /* How this server differs from a plain HTTP/1.1 server; zeroed: in nothing. */
 struct http_server_habits {
 	const char *headers; /* of every response, each with its CRLF; NULL: none */
+	bool errors_close;   /* a status of 400 or more ends the connection */
 	bool http10;         /* answers in HTTP/1.0: no chunks, no keep-alive, no length of what a GET gets */
 	bool unread_resets;  /* closes at once after a refusal by `head`: what was sent of the body is reset */
 };

@@ -63,6 +63,40 @@ struct ratio ratio_student(const double *logs, size_t n)
 	return (struct ratio){exp(mean), exp(mean - half), exp(mean + half), n};
 }
 
+/* Half the width of the interval, by the squares of the two means' standard errors. NaN: too few values. */
+static double welch_half(double ea, size_t na, double eb, size_t nb)
+{
+	if (na < 2 || nb < 2)
+		return NAN;
+	if (ea + eb <= 0)
+		return 0;
+	double df = (ea + eb) * (ea + eb) / (ea * ea / (double)(na - 1) + eb * eb / (double)(nb - 1));
+	return student_t95(df > 1 ? (size_t)df : 1) * sqrt(ea + eb);
+}
+
+struct ratio difference_welch(const double *a, size_t na, const double *b, size_t nb)
+{
+	double value = mean_of(a, na) - mean_of(b, nb);
+	double da = deviation_of(a, na), db = deviation_of(b, nb);
+	double half = welch_half(da * da / (double)na, na, db * db / (double)nb, nb);
+
+	return (struct ratio){value, value - half, value + half, na < nb ? na : nb};
+}
+
+struct ratio ratio_welch(const double *a, size_t na, const double *b, size_t nb)
+{
+	double *logs = malloc((na + nb + 1) * sizeof(*logs));
+	struct ratio r = {NAN, NAN, NAN, 0};
+
+	if (!logs)
+		return r;
+	for (size_t i = 0; i < na + nb; i++)
+		logs[i] = log(i < na ? a[i] : b[i - na]);
+	r = difference_welch(logs, na, logs + na, nb);
+	free(logs);
+	return (struct ratio){exp(r.value), exp(r.low), exp(r.high), r.n};
+}
+
 uint64_t random_next(uint64_t *state)
 {
 	uint64_t x = *state;

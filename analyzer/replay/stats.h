@@ -22,6 +22,13 @@ struct ratio ratio_student(const double *logs, size_t n);
 /* The percentiles 2.5 and 97.5 of `draws` resampled means, by a generator with this seed. */
 struct ratio ratio_bootstrap(const double *logs, size_t n, size_t draws, uint64_t seed);
 
+/*
+ * Of two samples that are not paired, with spreads of their own: Welch's t, of the logarithms (a / b), or of the values
+ * (a - b, which value, low and high then are). All values positive for the ratio.
+ */
+struct ratio ratio_welch(const double *a, size_t na, const double *b, size_t nb);
+struct ratio difference_welch(const double *a, size_t na, const double *b, size_t nb);
+
 /* The two-sided 95 per cent quantile of Student's t; df >= 1. */
 double student_t95(size_t df);
 double mean_of(const double *v, size_t n);

@@ -188,7 +188,7 @@ with t.mock(*LLAMA) as mock:
     answer = post(mock, "/v1/chat/completions", {**body, "max_tokens": 3}).json()
     t.equal((answer["timings"]["cache_n"] + answer["timings"]["prompt_n"], answer["timings"]["cache_n"]), (n, n - 1),
             "... and so do timings")
-    t.equal(post(mock, "/slots/7?action=erase", {}).status, 501, "... erasing wants its flag")
+    t.equal(post(mock, "/slots/0?action=erase", {}).status, 501, "... erasing wants its flag")
 with t.mock(*lib.FAST, "--engine", "llama.cpp", "--parallel", "2", "--flag", "cache-ram=0") as mock:
     for text in (TEXT, SECRET * 100, TEXT):
         chat(mock, text)
