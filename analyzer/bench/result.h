@@ -17,7 +17,7 @@ void bench_chart(const struct bench *b, unsigned n, struct buf *out);
 void bench_response_json(const struct bench_run *run, unsigned request, struct buf *out);
 
 const char *bench_proof_name(enum bench_proof proof);
-/* What to make of it, sentences one to a line: the seed's expectations, and what to check where they do not hold. */
+/* What to make of it, sentences one to a line: what was expected, and what to check where they do not hold. */
 void bench_verdict(const struct bench *b, const struct bench_figures *f, struct buf *out);
 
 #endif

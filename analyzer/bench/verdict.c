@@ -4,8 +4,8 @@
 #include <math.h>
 
 /* What was expected of local servers before anything was measured: docs/interpreting.md. */
-#define SHARE_LOW 0.70
-#define SHARE_HIGH 0.90
+#define PERCENT_LOW 70
+#define PERCENT_HIGH 90
 #define RELATIVE_LOW 5.0
 #define RELATIVE_HIGH 100.0
 
@@ -61,11 +61,11 @@ static void about_proof(const struct bench *b, const struct bench_figures *f, st
 
 static void about_share(const struct bench_costs *c, struct buf *out)
 {
-	double percent = 100 * c->share.value;
+	double percent = round(100 * c->share.value);
 
 	if (isnan(percent))
 		return;
-	if (c->share.value < SHARE_LOW) {
+	if (percent < PERCENT_LOW) {
 		buf_printf(out,
 			   "The system prompt is %.0f %% of a request, less than the 70 to 90 %% that were expected.\n",
 			   percent);
@@ -73,7 +73,7 @@ static void about_share(const struct bench_costs *c, struct buf *out)
 			      "  the answer counts, too: try --max-tokens 1; a longer system prompt (--system-tokens); "
 			      "other\n"
 			      "  sizes of the query (--query-tokens)\n");
-	} else if (c->share.value > SHARE_HIGH) {
+	} else if (percent > PERCENT_HIGH) {
 		buf_printf(out,
 			   "The system prompt is %.0f %% of a request, more than the 70 to 90 %% that were expected: "
 			   "the query\n"
