@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #define DRAIN_NS (1 * NS_PER_S)
+#define FILES_MAX (2 * RELAY_CONNECTIONS_MAX + 64)
 /* Orphaned, it looks this often whether anybody is left to serve. */
 #define ORPHAN_PERIOD_NS (500 * NS_PER_MS)
 
@@ -87,12 +88,17 @@ static void step_aside(const sigset_t *mask)
 {
 	static const int ignored[] = {SIGINT, SIGQUIT, SIGHUP, SIGPIPE, SIGXFSZ, SIGUSR1, SIGUSR2, SIGALRM};
 	struct sigaction ignore = {.sa_handler = SIG_IGN};
-	struct rlimit none = {0, 0};
+	struct rlimit none = {0, 0}, files;
 	for (size_t i = 0; i < sizeof(ignored) / sizeof(*ignored); i++)
 		sigaction(ignored[i], &ignore, NULL);
 	sigprocmask(SIG_SETMASK, mask, NULL);
 	setpgid(0, 0);
 	setrlimit(RLIMIT_CORE, &none); /* keys pass through here */
+	/* Two for each connection. */
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < FILES_MAX) {
+		files.rlim_cur = files.rlim_max < FILES_MAX ? files.rlim_max : FILES_MAX;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
 	unsetenv("SSLKEYLOGFILE");
 	prctl(PR_SET_NAME, "kvscope-relay");
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -235,6 +241,11 @@ void relay_process_stop(struct relay_process *p)
 {
 	p->stopping = true;
 	say(p, 0);
+}
+
+void relay_process_kill(struct relay_process *p)
+{
+	kill(p->pid, SIGKILL);
 }
 
 bool relay_process_ended(struct relay_process *p, struct relay_process_end *out)

@@ -49,6 +49,8 @@ const char *relay_process_url(const struct relay_process *p);
 void relay_process_command(struct relay_process *p, pid_t command);
 /* It is to end as soon as no connection is open, and in a second at the latest. */
 void relay_process_stop(struct relay_process *p);
+/* It is to end now, whatever is lost. */
+void relay_process_kill(struct relay_process *p);
 /* True once it has; *out is then set and p is freed. */
 bool relay_process_ended(struct relay_process *p, struct relay_process_end *out);
 

@@ -19,6 +19,7 @@
 struct tap {
 	struct ring ring;
 	size_t ring_bytes;
+	size_t payload_max; /* of a record: several must fit into the ring, or one would wait for ever */
 	int32_t pid, tid;
 	struct buf waiting; /* records whole, header and payload, one after the other */
 	bool broken;
@@ -91,7 +92,7 @@ static void write_bytes(struct tap *t, struct tap_stream *s, struct kvs_record h
 	head.conn = s->connection;
 	while (bytes.n > 0) {
 		struct kvs_record r = head;
-		size_t n = bytes.n < KVS_RECORD_PAYLOAD_MAX ? bytes.n : KVS_RECORD_PAYLOAD_MAX;
+		size_t n = bytes.n < t->payload_max ? bytes.n : t->payload_max;
 		r.offset = s->offset;
 		r.payload_bytes = (uint32_t)n;
 		r.wire_bytes = n;
@@ -197,6 +198,9 @@ int tap_open(const char *ring_path, struct tap **out, char *error, size_t error_
 		return -1;
 	}
 	t->ring_bytes = (size_t)st.st_size;
+	t->payload_max = t->ring.slots * KVS_SLOT_BYTES / 4;
+	if (t->payload_max > KVS_RECORD_PAYLOAD_MAX)
+		t->payload_max = KVS_RECORD_PAYLOAD_MAX;
 	t->pid = getpid();
 	t->tid = (int32_t)syscall(SYS_gettid);
 	buf_init(&t->waiting, TAP_WAITING_MAX);

@@ -35,7 +35,8 @@ struct encrypted_guess encrypted_guess(const struct trace_opaque *const *connect
 	if (!first)
 		return guess;
 	for (size_t i = 0; i < n; i++) {
-		/* What comes first after a handshake may be session tickets of TLS 1.3: the first request is left out. */
+		/* What comes first after a handshake may be session tickets of TLS 1.3: the first request is left out.
+		 */
 		for (size_t k = 2; k < connections[i]->turns.n; k++) {
 			const struct turn *t = &connections[i]->turns.list[k];
 			if (t->first_received_ns > t->start_ns)

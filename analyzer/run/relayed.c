@@ -11,6 +11,7 @@
 #include <time.h>
 
 #define LOOPBACK "127.0.0.1"
+#define END_MAX_MS 5000
 #define ENV_MAX ((size_t)128 << 10)
 
 /*
@@ -117,11 +118,16 @@ void relayed_finish(struct relayed *r, int period_ms, void (*tick)(void *context
 {
 	const struct timespec period = {.tv_nsec = period_ms * 1000000L};
 	struct relay_process_end end;
+	int waited_ms = 0;
 	relay_process_stop(r->process);
-	/* It ends by itself in a second or two, a full ring included, for tick empties that. */
+	/* It ends by itself in a second or two, a full ring included, for tick empties that; if somebody has stopped
+	 * it, it does not. */
 	while (!relay_process_ended(r->process, &end)) {
 		nanosleep(&period, NULL);
 		tick(context);
+		waited_ms += period_ms;
+		if (waited_ms > END_MAX_MS)
+			relay_process_kill(r->process);
 	}
 	r->process = NULL;
 	say_end(r, &end);
