@@ -113,11 +113,11 @@ $(B)/tests/host/%: tests/host/%.c $(B)/flags
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 # The fuzz targets without libFuzzer: each a test that runs through its corpus.
 CORPUS_BIN := $(FUZZ_SRC:tests/fuzz/fuzz_%.c=$(B)/tests/corpus/corpus_%)
-$(B)/tests/corpus/corpus_%: tests/fuzz/fuzz_%.c tests/fuzz/replay.c $(B)/libanalyzer.a $(B)/flags
+$(B)/tests/corpus/corpus_%: tests/fuzz/fuzz_%.c tests/fuzz/replay.c $(SHIM_TEST_LIB) $(B)/libanalyzer.a $(B)/flags
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(COMMON) -Wno-missing-prototypes -Ianalyzer -Itests -DCORPUS='"$(abspath tests/fuzz/corpus/$*)"' \
-		$(LDFLAGS) -o $@ tests/fuzz/replay.c $< $(B)/libanalyzer.a $(LIBS)
+	$(Q)$(CC) $(CFLAGS) $(COMMON) -Wno-missing-prototypes -Ianalyzer -Ishim -Itests -DCORPUS='"$(abspath tests/fuzz/corpus/$*)"' \
+		$(LDFLAGS) -o $@ tests/fuzz/replay.c $< $(SHIM_TEST_LIB) $(B)/libanalyzer.a $(LIBS)
 
 corpus: $(CORPUS_BIN)
 	$(Q)tests/run $(CORPUS_BIN)
@@ -151,10 +151,11 @@ fuzz: ## fuzz each parser for T seconds (clang)
 
 .PHONY: fuzz-programs
 fuzz-programs: $(FUZZ_SRC:tests/fuzz/%.c=$(B)/tests/fuzz/%)
-$(B)/tests/fuzz/%: tests/fuzz/%.c $(B)/libanalyzer.a $(B)/flags
+$(B)/tests/fuzz/%: tests/fuzz/%.c $(SHIM_TEST_LIB) $(B)/libanalyzer.a $(B)/flags
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer $(COMMON) -Wno-missing-prototypes -Ianalyzer -Itests -o $@ $< $(B)/libanalyzer.a $(LIBS)
+	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer $(COMMON) -Wno-missing-prototypes -Ianalyzer -Ishim -Itests -o $@ $< $(SHIM_TEST_LIB) \
+		$(B)/libanalyzer.a $(LIBS)
 
 engines: all ## install real inference engines (CPU, from PyPI) and compare the mock with them; see docs/backends.md
 	$(Q)tests/engines/install.sh
