@@ -101,6 +101,8 @@ class Test:
         self.count = self.failed = 0
         self.processes = []
         self.scratch = pathlib.Path(tempfile.mkdtemp(prefix="kvscope-test-"))
+        # Traces without a name go here, and no test prunes a person's own.
+        os.environ["XDG_STATE_HOME"] = str(self.scratch / "state")
         atexit.register(self.clean_up)
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
 

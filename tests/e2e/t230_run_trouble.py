@@ -41,7 +41,7 @@ mock = t.mock(*lib.FAST)
 home = t.path("home")
 home.mkdir()
 (home / ".local").write_text("a file where a folder should be", encoding="utf-8")
-env = {k: v for k, v in os.environ.items() if k != "XDG_STATE_HOME"} | {"HOME": str(home)}
+env = {k: v for k, v in os.environ.items() if k != "XDG_STATE_HOME"} | {"HOME": str(home), "TMPDIR": str(home)}
 run = t.command([lib.KVSCOPE, "run", "--", *post(mock.url)], env=env)
 said("no default folder: another one, with a note", run, "1 request,", "trace: ")
 t.ok(run.out == "sent\n" and run.err.count("trace") >= 2, "and the command is not bothered", run.out + run.err)
