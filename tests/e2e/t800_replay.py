@@ -133,6 +133,27 @@ with t.mock(*lib.FAST) as one, t.mock("--prefill-rate", "20000", "--decode-rate"
     t.ok("://" not in page.read_text().replace(one.url, ""), "that needs nothing from elsewhere")
     t.ok("prompt tokens, about" in text.err, "the size is told beforehand", text.err)
 
+# ---- several sessions: side by side, where they are not cold; from eight on they are what the interval is over
+script = t.path("requests.json")
+talks = [conversation(2) for _ in range(8)]
+for k, talk in enumerate(talks):
+    for body in talk:
+        body["system"][1]["text"] += f" Session {k}."
+script.write_text(json.dumps([(f"session-{k}", None, talk[n]) for n in range(2) for k, talk in enumerate(talks)]))
+with t.mock(*lib.FAST) as mock:
+    many = t.run(["python3", lib.CLIENTS / "sessions.py", mock.url, script]).trace
+with t.mock("--prefill-rate", "50000", "--decode-rate", "0", "--parallel", "8", "--head", "system") as mock:
+    r = replay(mock, many, "--prefill-only", "-n", "2", "--arms", "off,asis")
+    spans = {e["sha256"]: (e["times_ns"]["head_complete"], e["times_ns"]["end"]) for e in mock.bodies()}
+    runs = {arm: [sorted(spans[q["arms"][arm]["samples"][k]["request_sha256"]] for q in r["requests"]) for k in (0, 1)]
+            for arm in ("off", "asis")}
+    overlaps = {arm: sum(b[0] < a[1] for run in runs[arm] for a, b in zip(run, run[1:])) for arm in runs}
+    t.ok(overlaps["asis"] > 4 and overlaps["off"] == 0, "sessions run side by side in asis, one by one in off", overlaps)
+    t.ok(r["speedup"]["basis"] == "sessions" and r["speedup"]["n"] == 8 and r["speedup"]["low"] <= r["speedup"]["value"],
+         "with eight sessions the interval is over sessions", r["speedup"])
+    one = replay(mock, many, "--prefill-only", "-n", "1", "--arms", "asis", "--session", "session-3")
+    t.equal(len(one["requests"]), 2, "--session takes one of them")
+
 # ---- what cannot be
 for argv, words in (((), "which backend"), (("-b", "ftp://x"), "neither http"), (("-b", "http://u:p@h/"), "must not hold"),
                     (("-b", "http://127.0.0.1:9"), "127.0.0.1"), (("-b", "x", "--fix", "nothing"), "is not known"),
