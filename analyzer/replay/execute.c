@@ -122,7 +122,7 @@ static void answered(void *context, struct client_answer *a)
 	s->start_s = between(run->start_ns, a->x.times.request_start);
 	s->lag_s = t->due_ns ? between(t->due_ns, a->x.times.request_start) : NAN;
 	s->expected = arm_is_cold(arm_of(run)) ? 0 : forecast_tokens(&run->forecast, &t->prompt, s->prompt);
-	s->bound = arm_is_cold(arm_of(run)) ? 0 : forecast_bound(&t->prompt, s->prompt);
+	s->bound = arm_is_cold(arm_of(run)) ? 0 : forecast_bound(&run->forecast, &t->prompt, s->prompt);
 	if (sample_ok(s)) {
 		run->ok++;
 		if (!arm_is_cold(arm_of(run)) && forecast_learn(&run->forecast, &t->prompt, s->prompt) < 0)

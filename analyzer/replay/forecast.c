@@ -11,6 +11,7 @@
 struct forecast_entry {
 	struct digest key;
 	int64_t tokens; /* of a prompt that ended here; -1: none did, or it is not known */
+	size_t count;
 	UT_hash_handle hh;
 };
 
@@ -121,7 +122,6 @@ static int render(const struct forecast *f, struct str body, const struct prompt
 
 static void look_up(const struct forecast *f, struct forecast_prompt *p)
 {
-	p->first = f->known == NULL;
 	for (size_t i = 0; i < p->n; i++) {
 		const struct forecast_entry *e = find(f->known, &p->pieces[i].chain);
 		if (!e)
@@ -131,13 +131,6 @@ static void look_up(const struct forecast *f, struct forecast_prompt *p)
 			p->anchor_tokens = e->tokens;
 			p->anchor_bytes = p->pieces[i].bytes;
 		}
-	}
-	for (size_t i = 0; i < p->n; i++) {
-		uint64_t bytes = p->pieces[i].bytes - (i ? p->pieces[i - 1].bytes : 0);
-		if (find(f->parts, &p->pieces[i].alone))
-			p->seen_bytes += bytes;
-		else if (bytes > p->largest_bytes)
-			p->largest_bytes = bytes;
 	}
 }
 
@@ -170,6 +163,13 @@ int forecast_ask(struct forecast *f, enum kvs_llm_api api, struct str body, stru
 	}
 	out->known = true;
 	look_up(f, out);
+	f->asked++;
+	for (size_t i = 0; i < out->n && status == 0; i++) {
+		struct forecast_entry *e = find_or_add(&f->parts, &out->pieces[i].alone);
+		status = e ? 0 : -1;
+		if (e)
+			e->count++;
+	}
 out:
 	rendered_release(&rendered);
 	prompt_release(&prompt);
@@ -180,7 +180,7 @@ int forecast_learn(struct forecast *f, const struct forecast_prompt *p, int64_t 
 {
 	for (size_t i = 0; i < p->n; i++) {
 		struct forecast_entry *e = find_or_add(&f->known, &p->pieces[i].chain);
-		if (!e || !find_or_add(&f->parts, &p->pieces[i].alone))
+		if (!e)
 			return -1;
 		if (i + 1 == p->n && tokens >= 0)
 			e->tokens = tokens;
@@ -210,11 +210,21 @@ int64_t forecast_tokens(const struct forecast *f, const struct forecast_prompt *
 	return tokens < 0 ? -1 : tokens / block * block;
 }
 
-int64_t forecast_bound(const struct forecast_prompt *p, int64_t prompt_tokens)
+int64_t forecast_bound(const struct forecast *f, const struct forecast_prompt *p, int64_t prompt_tokens)
 {
+	uint64_t seen = 0, largest = 0;
+
 	if (!p->known || prompt_tokens < 0)
 		return -1;
-	if (p->first || p->bytes == 0)
+	if (f->asked < 2 || p->bytes == 0)
 		return 0;
-	return (int64_t)((double)prompt_tokens * (double)(p->seen_bytes + p->largest_bytes) / (double)p->bytes);
+	for (size_t i = 0; i < p->n; i++) {
+		uint64_t bytes = p->pieces[i].bytes - (i ? p->pieces[i - 1].bytes : 0);
+		const struct forecast_entry *e = find(f->parts, &p->pieces[i].alone);
+		if (e && e->count > 1)
+			seen += bytes;
+		else if (bytes > largest)
+			largest = bytes;
+	}
+	return (int64_t)((double)prompt_tokens * (double)(seen + largest) / (double)p->bytes);
 }

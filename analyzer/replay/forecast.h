@@ -26,7 +26,8 @@ struct forecast_entry;
 struct forecast {
 	struct render_rules rules;
 	struct forecast_entry *known; /* by chained digest of pieces */
-	struct forecast_entry *parts; /* by the digest of each alone */
+	struct forecast_entry *parts; /* by the digest of each alone: how often it was asked */
+	size_t asked;
 };
 
 struct forecast_piece {
@@ -37,12 +38,9 @@ struct forecast_piece {
 struct forecast_prompt {
 	struct forecast_piece *pieces;
 	size_t n;
-	uint64_t bytes;         /* of all pieces */
-	uint64_t common_bytes;  /* of those that were sent before, in whole pieces */
-	uint64_t seen_bytes;    /* of pieces that were sent before, wherever they stood */
-	uint64_t largest_bytes; /* of the largest piece that was not: part of it may be common, too */
-	bool first;             /* nothing was sent before */
-	int64_t anchor_tokens;  /* tokens of the longest earlier prompt that this one begins with; 0: none */
+	uint64_t bytes;        /* of all pieces */
+	uint64_t common_bytes; /* of those that were sent before, in whole pieces */
+	int64_t anchor_tokens; /* tokens of the longest earlier prompt that this one begins with; 0: none */
 	uint64_t anchor_bytes;
 	bool known; /* false: the body could not be read */
 };
@@ -61,7 +59,11 @@ void forecast_prompt_release(struct forecast_prompt *p);
 
 /* Cached tokens that are to be expected, rounded down to whole blocks; -1: unknown. */
 int64_t forecast_tokens(const struct forecast *f, const struct forecast_prompt *p, int64_t prompt_tokens);
-/* No more than this can have been reused, however the server lays the prompt out; as exact as a share by bytes. */
-int64_t forecast_bound(const struct forecast_prompt *p, int64_t prompt_tokens);
+/*
+ * No more than this can have been reused, however the server lays prompts out and in whatever order it served those
+ * that were asked so far: the pieces that another prompt had, too, and the largest of the others, which may begin
+ * alike. As exact as a share by bytes. To be called when the answer is there.
+ */
+int64_t forecast_bound(const struct forecast *f, const struct forecast_prompt *p, int64_t prompt_tokens);
 
 #endif
