@@ -64,13 +64,15 @@ static int print_report(const struct command_line *cl, struct trace *traces, siz
 {
 	struct report report;
 	struct cost cost = {0};
+	struct anatomy anatomy = {.ntools = 0};
 	struct buf text;
 	char error[512];
 	int status = EXIT_TROUBLE;
 
 	buf_init(&text, BUF_UNLIMITED);
 	if (report_build(traces, n, &report, error, sizeof(error)) < 0 ||
-	    cost_build(&report, NULL, &cost, error, sizeof(error)) < 0) {
+	    cost_build(&report, NULL, &cost, error, sizeof(error)) < 0 ||
+	    anatomy_build(&report, &cost, &anatomy, error, sizeof(error)) < 0) {
 		msg_error("report: %s", error);
 		goto out;
 	}
@@ -79,10 +81,10 @@ static int print_report(const struct command_line *cl, struct trace *traces, siz
 		goto out;
 	}
 	if (cl->json) {
-		report_json(&report, &cost, &text);
+		report_json(&report, &cost, &anatomy, &text);
 	} else {
 		struct report_text_style style = style_for_stdout(option_given(cl, OPT_ALL));
-		report_text(&report, &cost, &style, &text);
+		report_text(&report, &cost, &anatomy, &style, &text);
 	}
 	if (text.failed) {
 		status = out_of_memory();
@@ -92,6 +94,7 @@ static int print_report(const struct command_line *cl, struct trace *traces, siz
 	status = finish_stdout(EXIT_OK);
 out:
 	buf_release(&text);
+	anatomy_release(&anatomy);
 	cost_release(&cost);
 	report_release(&report);
 	return status;

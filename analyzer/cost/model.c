@@ -14,6 +14,9 @@
 #define ERROR_FLOOR 0.01
 /* Pivots below this share of their column say nothing new: the column repeats others. */
 #define PIVOT_MIN 1e-9
+/* Where n spans less than this factor, what goes with n and what does not cannot be told apart: all of it is b then. */
+#define SPAN_MIN 3.0
+#define ONLY_B (1u << 1)
 
 static void terms_of(double n, double p, double *out)
 {
@@ -118,14 +121,22 @@ static double squares(const struct equations *e, const double *x)
 static bool fit_once(const struct cost_point *points, const double *weights, size_t n, double *out)
 {
 	struct equations e;
-	double best = INFINITY;
+	double best = INFINITY, n_min = INFINITY, n_max = 0;
 	bool found = false;
+
+	for (size_t i = 0; i < n; i++) {
+		if (weights[i] > 0) {
+			n_min = fmin(n_min, points[i].n);
+			n_max = fmax(n_max, points[i].n);
+		}
+	}
+	bool narrow = n_max < SPAN_MIN * n_min;
 
 	set_up(points, weights, n, &e);
 	for (unsigned set = 1; set < 1u << TERMS; set++) {
 		double x[TERMS];
 		bool negative = false;
-		if (!solve(&e, set, x))
+		if ((narrow && set != ONLY_B) || !solve(&e, set, x))
 			continue;
 		for (int i = 0; i < TERMS; i++)
 			negative = negative || x[i] < 0;

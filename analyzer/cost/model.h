@@ -10,7 +10,7 @@
  * a: per request; b: the layers' matrix products; c: attention, each new token over all before it; d: what goes with
  * the whole prompt (tokenizing, looking up the cache). Fitted by non-negative least squares of the relative error, so
  * that a request of 50 ms counts as much as one of 50 s. Requests that are far off (queues nobody saw, wrong counts)
- * are left out.
+ * are left out. Where the n of all requests are about the same, all is laid to b: a and d cannot be told from it.
  */
 
 #include <stdbool.h>

@@ -2,6 +2,7 @@
 #include "report/report_json.h"
 
 #include "api/api.h"
+#include "anatomy/anatomy_out.h"
 #include "base/clock.h"
 #include "base/json_out.h"
 #include "cost/cost_json.h"
@@ -267,7 +268,7 @@ static void warnings(struct json_out *j, const struct report *r)
 	json_out_end(j);
 }
 
-void report_json(const struct report *r, const struct cost *cost, struct buf *to)
+void report_json(const struct report *r, const struct cost *cost, const struct anatomy *anatomy, struct buf *to)
 {
 	struct json_out out, *j = &out;
 	json_out_init(j, to, true);
@@ -281,6 +282,7 @@ void report_json(const struct report *r, const struct cost *cost, struct buf *to
 	bool known = r->all.tokens.split_basis != TOKENS_NONE;
 	split(j, "prompt_split", known, &r->split);
 	split(j, "prompt_split_bytes", known, &r->split_bytes);
+	anatomy_json(j, anatomy);
 	systems(j, r);
 	sessions(j, r, cost);
 	json_out_array(j, "exchanges");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "report/report_text.h"
 
+#include "anatomy/anatomy_out.h"
 #include "api/api.h"
 #include "base/clock.h"
 #include "cost/cost_text.h"
@@ -273,7 +274,8 @@ static void next(struct page *p)
 	buf_printf(p->to, " %llu\n", (unsigned long long)slowest->x->id);
 }
 
-void report_text(const struct report *r, const struct cost *cost, const struct report_text_style *style, struct buf *to)
+void report_text(const struct report *r, const struct cost *cost, const struct anatomy *anatomy,
+		 const struct report_text_style *style, struct buf *to)
 {
 	struct page p = {.r = r, .cost = cost, .style = style, .to = to};
 	p.columns = style->columns > COLUMNS_MIN ? style->columns : COLUMNS_MIN;
@@ -283,7 +285,10 @@ void report_text(const struct report *r, const struct cost *cost, const struct r
 		sessions(&p);
 		requests(&p);
 		systems(&p);
-		split(&p);
+		if (anatomy)
+			anatomy_text(anatomy, style, to);
+		else
+			split(&p);
 	}
 	struct buf blind;
 	buf_init(&blind, 1 << 20);

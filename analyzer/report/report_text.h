@@ -4,7 +4,7 @@
 
 /* The report for people. Appends. */
 
-#include "cost/cost.h"
+#include "anatomy/anatomy.h"
 
 /* A table of requests longer than this is shortened in its middle. */
 #define REPORT_TEXT_ROWS 40
@@ -15,8 +15,8 @@ struct report_text_style {
 	const char *bold, *dim, *yellow, *reset; /* escape sequences or "" */
 };
 
-void report_text(const struct report *r, const struct cost *cost, const struct report_text_style *style,
-		 struct buf *to);
+void report_text(const struct report *r, const struct cost *cost, const struct anatomy *anatomy,
+		 const struct report_text_style *style, struct buf *to);
 /* One line about one request, with a line end, for `report --follow`. */
 void report_text_line(const struct report *r, const struct report_exchange *e, const struct report_text_style *style,
 		      struct buf *to);

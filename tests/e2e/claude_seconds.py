@@ -6,12 +6,14 @@ import json
 import claude
 import lib
 
+MEMORY = "# Rules of this project\n\n" + "Say what you do before you do it, in one short sentence.\n" * 60
 RATES = ("--prefill-rate", "40000", "--decode-rate", "1000")
 
 
 def session(t, command, model, *options):
     """Returns the report and what the mock says of it: prefill seconds, tokens prefilled, session seconds."""
     home, work = claude.project(t)
+    (work / "CLAUDE.md").write_text(MEMORY)
     with t.mock(*RATES, "--script", str(claude.SCRIPT), *options) as mock:
         prefix, client = claude.arguments(mock.url, model, home, command)
         run = t.run(client, prefix=prefix, cwd=work)
@@ -38,6 +40,13 @@ def test(version):
              (lost["prefilled"], lost_new, kept_new))
         saved, measured = lost["speedup"]["saved"], lost_prefill - kept_prefill
         t.ok(near(saved, measured, 0.1, 0.25), f"{model}: what a cache that holds saves", (lost["speedup"], measured))
+        parts = lost["anatomy"]["parts"]
+        requests = sum(x["tokens"]["prompt"] > 5000 for x in lost["exchanges"] if x["tokens"]["prompt"])
+        t.ok(near(parts["memory"]["bytes"], requests * len(MEMORY), 0.15, 0) and parts["reminders"]["tokens"] > 0,
+             f"{model}: CLAUDE.md is told apart in {requests} prompts", parts)
+        t.ok(near(sum(p["seconds"] for p in parts.values()), lost["seconds"]["prefill"], 0.05, 0.15) and
+             {"Bash", "Read"} <= {tool["name"] for tool in lost["anatomy"]["tools"]},
+             f"{model}: the parts share out the prefill, tools have names", (parts, lost["seconds"]))
         t.ok(lost["speedup"]["factor"] > 1.2, f"{model}: the session is faster with it", lost["speedup"])
         print(f"# {version}, {model}: {lost['speedup']['seconds']:.2f} s, prefill {lost_prefill:.2f} s; saved by prediction "
               f"{saved:.2f} s, measured {measured:.2f} s", flush=True)

@@ -100,6 +100,17 @@ static void what_does_not_fit_is_left_out(void **state)
 	assert_near(cost_model_seconds(&m, 30000, 30000), seconds(&truth, 30000, 30000), 0.02);
 }
 
+/* Four requests of a size: an overhead cannot be told from the tokens' own time, and is not invented. */
+static void alike_requests_give_a_rate(void **state)
+{
+	(void)state;
+	const struct cost_point points[] = {{20000, 0, 0.52}, {20400, 0, 0.515}, {20900, 16, 0.53}, {21000, 16, 0.52}};
+	struct cost_model m;
+	assert_int_equal(cost_model_fit(points, 4, &m), 0);
+	assert_true(m.a == 0 && m.c == 0 && m.d == 0);
+	assert_near(m.b, 0.5212 / 20575, 0.01);
+}
+
 static void nothing_is_said_outside_twice_the_range(void **state)
 {
 	(void)state;
@@ -144,6 +155,7 @@ int main(void)
 		cmocka_unit_test(no_coefficient_is_negative),
 		cmocka_unit_test(noise_is_told_and_borne),
 		cmocka_unit_test(what_does_not_fit_is_left_out),
+		cmocka_unit_test(alike_requests_give_a_rate),
 		cmocka_unit_test(nothing_is_said_outside_twice_the_range),
 		cmocka_unit_test(too_little_gives_no_model),
 		cmocka_unit_test(later_tokens_cost_more),

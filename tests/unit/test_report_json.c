@@ -14,7 +14,7 @@ static cJSON *document(struct hand_trace *h)
 	buf_init(&text, 1 << 20);
 	assert_int_equal(report_build_with(hand_prompt, &h->t, 1, &r, error, sizeof(error)), 0);
 	assert_int_equal(cost_build(&r, NULL, &cost, error, sizeof(error)), 0);
-	report_json(&r, &cost, &text);
+	report_json(&r, &cost, NULL, &text);
 	assert_false(text.failed);
 	cJSON *doc = cJSON_ParseWithLength(text.p, text.n);
 	assert_non_null(doc);

@@ -227,7 +227,7 @@ static void whole_report(void **state)
 	buf_init(&text, 1 << 20);
 	build(h, &r);
 	assert_int_equal(cost_build(&r, NULL, &cost, error, sizeof(error)), 0);
-	report_text(&r, &cost, &plain, &text);
+	report_text(&r, &cost, NULL, &plain, &text);
 	assert_string_equal(text.p, golden);
 	buf_release(&text);
 	cost_release(&cost);
