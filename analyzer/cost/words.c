@@ -9,6 +9,7 @@
 /* Savings below this share of the session are none. */
 #define SAVED_MIN 0.005
 #define UNSPLIT_MAX 0.1 /* of the prefill */
+#define FACTOR_MIN 1.1 /* less is told in per cent */
 #define MINUTES_FROM_S 600
 
 /* "57 of 66 minutes", "35.8 s of 40.4 s". */
@@ -79,7 +80,10 @@ static void saving(const struct cost *c, struct buf *to)
 		buf_printf(to, "%.0f minutes", s->saved / 60);
 	else
 		buf_puts(to, units_seconds(s->saved, time));
-	buf_printf(to, " (%.1fx, estimated).", s->factor);
+	if (s->factor < FACTOR_MIN)
+		buf_printf(to, " (%.0f%%, estimated).", 100 * s->saved / s->seconds);
+	else
+		buf_printf(to, " (%.1fx, estimated).", s->factor);
 }
 
 static double prefill_of(const struct cost *c)

@@ -84,13 +84,15 @@ static void worst_cause(const struct why *w, struct verdict *v)
 	v->nsettings = why_settings(w, causes, unexpected, v->settings, WHY_SETTINGS_MAX);
 	const struct why_cause *c = &causes[0];
 	bool known = c->cause != breaker_find("unknown");
-	buf_printf(&v->cause, "%llu of %llu unexpected cache %s ", (unsigned long long)c->misses,
-		   (unsigned long long)w->unexpected, w->unexpected == 1 ? "miss" : "misses");
-	if (known)
-		buf_printf(&v->cause, "%s one cause, %s: %s", c->misses == 1 ? "has" : "have", c->cause->name,
+	if (w->unexpected == 1)
+		buf_printf(&v->cause, "1 unexpected cache miss, %s: %s", c->cause->name, c->cause->title);
+	else if (known)
+		buf_printf(&v->cause, "%llu of %llu unexpected cache misses have one cause, %s: %s",
+			   (unsigned long long)c->misses, (unsigned long long)w->unexpected, c->cause->name,
 			   c->cause->title);
 	else
-		buf_printf(&v->cause, "%s no cause that the requests show", c->misses == 1 ? "has" : "have");
+		buf_printf(&v->cause, "%llu of %llu unexpected cache misses have no cause that the requests show",
+			   (unsigned long long)c->misses, (unsigned long long)w->unexpected);
 	amount(c, &v->cause);
 	backend_name(&w->backend, backend, sizeof(backend));
 	if (known && !w->recognised)
