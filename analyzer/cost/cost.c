@@ -155,20 +155,40 @@ static void time_prefill(const struct stamps *s, struct cost_exchange *c)
 	c->queue = total - c->prefill - c->decode;
 }
 
+/*
+ * What of the prompt the backend had been given before and an unbroken prefix would have given again: the longest
+ * prefix that any prompt had; and where the client changed something near the head, the length of the conversation's
+ * last prompt, though hardly a prefix is left of it. A prompt that became shorter behind an unchanged head was
+ * compacted: what it lost nobody could reuse.
+ */
+static int64_t due_of(const struct work *w, const struct report_exchange *e, const struct cost_exchange *c)
+{
+	const struct report *r = w->report;
+	if (e->parent == LINEAGE_NONE || w->cost->exchanges[e->parent].backend != c->backend)
+		return e->seen;
+	int64_t before = r->exchanges[e->parent].prompt;
+	bool in_head = e->repeated < e->split.tools + e->split.system;
+	if (before == TOKENS_UNKNOWN || e->repeated == TOKENS_UNKNOWN || before <= e->seen ||
+	    (!in_head && e->prompt < before))
+		return e->seen;
+	return before < e->prompt ? before : e->prompt;
+}
+
 /* Of n, what the backend had been given before. */
-static void count_again(const struct report_exchange *e, struct cost_exchange *c)
+static void count_again(const struct work *w, const struct report_exchange *e, struct cost_exchange *c)
 {
 	if (e->seen == TOKENS_UNKNOWN)
 		return;
+	int64_t due = due_of(w, e, c);
 	if (c->prefilled == TOKENS_UNKNOWN) {
 		/* Nothing can be prefilled again that was never sent before. */
-		c->again = e->seen <= SLACK_TOKENS ? 0 : TOKENS_UNKNOWN;
+		c->again = due <= SLACK_TOKENS ? 0 : TOKENS_UNKNOWN;
 		c->again_basis = c->again == 0 ? e->seen_basis : TOKENS_NONE;
 		return;
 	}
-	int64_t fresh = e->prompt - e->seen;
+	int64_t fresh = e->prompt - due;
 	c->again = c->prefilled > fresh + SLACK_TOKENS ? c->prefilled - fresh : 0;
-	c->again_basis = tokens_basis_join(c->prefilled_basis, e->seen_basis);
+	c->again_basis = tokens_basis_join(c->prefilled_basis, due == e->seen ? e->seen_basis : TOKENS_ESTIMATED);
 }
 
 /*
@@ -238,7 +258,7 @@ static void time_all(struct work *w)
 		if (c->prefilled != TOKENS_UNKNOWN)
 			c->modelled = cost_model_seconds(m, (double)c->prefilled, (double)c->reused);
 		time_prefill(&w->stamps[i], c);
-		count_again(e, c);
+		count_again(w, e, c);
 		split_prefill(e, m, c);
 	}
 }

@@ -7,8 +7,9 @@
  * already been given (re-prefill); per session where the time went; and how fast it would have been with a prefix
  * cache that holds. Computes on a report; reads nothing.
  *
- * Words: n tokens were prefilled, P were reused, n + P is the prompt. Of n, those that lie in a prefix which the same
- * model and server had been sent before are re-prefilled, the others new. All seconds are NaN where unknown, all
+ * Words: n tokens were prefilled, P were reused, n + P is the prompt. Of n, those that the same model and server had
+ * been sent before, in a prefix or in the conversation's last prompt whose prefix the client then broke, are
+ * re-prefilled, the others new. All seconds are NaN where unknown, all
  * counts TOKENS_UNKNOWN; a request whose backend does not say what it reused has a prefill time but no split of it.
  *
  *     struct cost cost;

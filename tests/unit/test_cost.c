@@ -314,6 +314,28 @@ static void a_shorter_queue_is_saved_too(void **state)
 	done(&k);
 }
 
+/* The client changed a tool: of the prefix nothing is left, and yet the model had seen nearly all of it. */
+static void a_prefix_that_the_client_broke_counts(void **state)
+{
+	(void)state;
+	struct costed k;
+	struct hand_trace *h = hand_new();
+	add(h, 0, 1, 0.1, "T:one*400 S:s*430 U:q*3470", 1000, 0);
+	add(h, 2, 1.1, 0.1, "T:two*400 S:s*430 U:q*3470 A:a*400", 1100, 0);
+	/* A change in the history. */
+	add(h, 4, 1, 0.1, "T:two*400 S:s*430 U:changed*3470 A:a*400 A:b*400", 1200 - 200, 200);
+	/* Compacted: the tools and the system prompt are all that is left. */
+	add(h, 6, 0.2, 0.1, "T:two*400 S:s*430 U:summary*860", 400 - 200, 200);
+	build(h, &k);
+	assert_int_equal(k.r.exchanges[1].repeated, 0);
+	assert_int_equal(k.c.exchanges[1].again, 1000);
+	assert_int_equal(k.c.exchanges[1].again_basis, TOKENS_MIXED);
+	assert_near(k.c.exchanges[1].re_prefill, 1);
+	assert_int_equal(k.c.exchanges[2].again, 1100 - 200);
+	assert_int_equal(k.c.exchanges[3].again, 0);
+	done(&k);
+}
+
 static void claims_are_checked_by_the_clock(void **state)
 {
 	(void)state;
@@ -404,6 +426,7 @@ int main(void)
 		cmocka_unit_test(another_model_has_another_cache),
 		cmocka_unit_test(parallel_agents_are_not_saved_twice),
 		cmocka_unit_test(a_shorter_queue_is_saved_too),
+		cmocka_unit_test(a_prefix_that_the_client_broke_counts),
 		cmocka_unit_test(claims_are_checked_by_the_clock),
 		cmocka_unit_test(misses_get_their_seconds),
 		cmocka_unit_test(nothing_costs_nothing),
