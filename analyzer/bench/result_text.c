@@ -147,13 +147,16 @@ static void rates_text(const struct bench *b, struct buf *out)
 	char a[4][UNITS_CHARS];
 
 	buf_puts(out, "\n  prompt      first token    prefill          decode      nothing reused\n");
-	for (size_t i = 0; i < n; i++)
-		buf_printf(out, "  %-10s %12s %10s %-6s %9s      %zu requests\n", units_count(rates[i].prompt, a[0]),
+	for (size_t i = 0; i < n; i++) {
+		buf_printf(out, "  %-10s %12s %10s %-6s %9s      ", units_count(rates[i].prompt, a[0]),
 			   seconds(rates[i].ttft_s, a[1]), units_rate(rates[i].prefill, a[2]),
 			   isnan(rates[i].prefill) ? ""
 			   : rates[i].by_engine    ? "engine"
 						   : "client",
-			   units_rate(rates[i].decode, a[3]), rates[i].n);
+			   units_rate(rates[i].decode, a[3]));
+		units_plural(out, rates[i].n, "request");
+		buf_putc(out, '\n');
+	}
 }
 
 void bench_text(const struct bench *b, unsigned n, struct buf *out)
