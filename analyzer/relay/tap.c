@@ -22,6 +22,7 @@ struct tap {
 	size_t payload_max; /* of a record: several must fit into the ring, or one would wait for ever */
 	int32_t pid, tid;
 	struct buf waiting; /* records whole, header and payload, one after the other */
+	size_t done;        /* of its bytes the ring has these already */
 	bool broken;
 };
 
@@ -55,15 +56,19 @@ static bool put(struct tap *t, const struct kvs_record *r, const char *payload)
 bool tap_flush(struct tap *t)
 {
 	struct kvs_record r;
-	size_t done = 0;
-	while (t->waiting.n - done >= sizeof(r)) {
-		memcpy(&r, t->waiting.p + done, sizeof(r));
-		if (!t->broken && !put(t, &r, t->waiting.p + done + sizeof(r)))
+	while (t->waiting.n - t->done >= sizeof(r)) {
+		memcpy(&r, t->waiting.p + t->done, sizeof(r));
+		if (!t->broken && !put(t, &r, t->waiting.p + t->done + sizeof(r)))
 			break;
-		done += sizeof(r) + r.payload_bytes;
+		t->done += sizeof(r) + r.payload_bytes;
 	}
-	buf_consume(&t->waiting, done);
-	return t->waiting.n == 0;
+	bool all = t->done == t->waiting.n;
+	/* Moving the rest each time would cost more than the records themselves. */
+	if (t->done > t->waiting.n / 2) {
+		buf_consume(&t->waiting, t->done);
+		t->done = 0;
+	}
+	return all;
 }
 
 static void write_record(struct tap *t, struct kvs_record *r, const char *payload)
