@@ -31,7 +31,8 @@ PACKAGES := gcc libc6-dev make libcurl4-openssl-dev libcjson-dev uthash-dev node
 LINT_PACKAGES := clang-format cppcheck shellcheck
 # For a demo with the real client: its own network, and npm (which other nodes than Debian's bring along).
 CLAUDE_PACKAGES := git iproute2 util-linux $(if $(shell command -v npm),,npm)
-TEST_PACKAGES := libcmocka-dev curl jq python3 python3-jsonschema iproute2 util-linux git clang valgrind
+TEST_PACKAGES := libcmocka-dev curl jq python3 python3-jsonschema iproute2 util-linux git clang valgrind \
+	libsocket-wrapper libfaketime proxychains4 libjemalloc2
 
 ifneq ($(V),1)
 Q := @
@@ -142,6 +143,14 @@ test-programs: $(UNIT_BIN) $(HOST_BIN) $(CORPUS_BIN)
 asan: ## the unit tests under ASan and UBSan
 	$(Q)$(MAKE) --no-print-directory B=$(B)/asan \
 		CFLAGS='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer' unit corpus
+
+.PHONY: tsan aarch64 host-suites
+# The tests of what several threads share: ring and descriptor table.
+TSAN_TESTS := test_ring test_shim_follow
+tsan: ## the tests of ring and descriptor table under ThreadSanitizer
+	$(Q)$(MAKE) --no-print-directory B=$(B)/tsan CFLAGS='-O1 -g -fsanitize=thread -Wno-error=tsan' \
+		$(TSAN_TESTS:%=$(B)/tsan/tests/unit/%)
+	$(Q)tests/run $(TSAN_TESTS:%=$(B)/tsan/tests/unit/%)
 
 T ?= 30
 fuzz: ## fuzz each parser for T seconds (clang)

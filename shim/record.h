@@ -20,6 +20,7 @@
 
 #include <stdbool.h>
 #include <sys/uio.h>
+#include <time.h>
 
 /* Bytes in the host's buffers. A cursor: what takes from its front moves it on. */
 struct view {
@@ -30,8 +31,9 @@ struct view {
 
 struct shim {
 	struct ring ring;
-	_Atomic bool on; /* records are written; once it is off it stays off */
-	int32_t pid;     /* of the last process in this line of forks that wrote */
+	_Atomic bool on;                            /* records are written; once it is off it stays off */
+	int (*clock)(clockid_t, struct timespec *); /* libc's clock_gettime, whoever else is preloaded */
+	int32_t pid;                                /* of the last process in this line of forks that wrote */
 	uintptr_t main_stack_top;
 	bool forked;             /* this process began with a fork, not with an exec */
 	_Atomic bool tids_known; /* the reader and we live in the same pid namespace */
