@@ -144,6 +144,21 @@ asan: ## the unit tests under ASan and UBSan
 	$(Q)$(MAKE) --no-print-directory B=$(B)/asan \
 		CFLAGS='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer' unit corpus
 
+# The shim for another architecture, and its tests by emulation; rings are read by this machine's build.
+AARCH64 := $(B)/aarch64
+AARCH64_PACKAGES := gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
+AARCH64_TESTS := t100_shim_families t110_shim_descriptors t120_shim_canary t130_shim_signals t160_shim_invisible
+aarch64: test-deps ## cross-build the shim and run its tests under qemu
+	$(call install_packages,$(AARCH64_PACKAGES))
+	$(Q)$(MAKE) --no-print-directory $(RING_TOOL)
+	$(Q)$(MAKE) --no-print-directory B=$(AARCH64) CC=aarch64-linux-gnu-gcc $(AARCH64)/libkvscope.so
+	$(Q)$(MAKE) --no-print-directory B=$(AARCH64)/emulated CC=aarch64-linux-gnu-gcc CFLAGS='$(CFLAGS) -DKVS_IDENTITY_BY_INODE' \
+		$(AARCH64)/emulated/libkvscope.so $(AARCH64)/emulated/libkvscope-nop.so \
+		$(HOST_SRC:tests/host/%.c=$(AARCH64)/emulated/tests/host/%)
+	$(Q)B=$(abspath $(B)) KVSCOPE_TARGET=$(abspath $(AARCH64))/emulated \
+		KVSCOPE_EMULATOR='qemu-aarch64 -L /usr/aarch64-linux-gnu -U LD_PRELOAD' \
+		tests/run $(AARCH64_TESTS:%=tests/e2e/%.py)
+
 .PHONY: tsan aarch64 host-suites
 # The tests of what several threads share: ring and descriptor table.
 TSAN_TESTS := test_ring test_shim_follow

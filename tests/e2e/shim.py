@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Rings and preloaded host programs for the tests of the shim, without the rest of kvscope."""
+"""Rings and preloaded host programs for the tests of the shim, without the rest of kvscope.
+
+With KVSCOPE_EMULATOR (a command) and KVSCOPE_TARGET (a build folder of another architecture), library and host programs are
+those of that architecture and run by emulation; rings are made and read natively (`make aarch64`).
+"""
 import collections
 import json
 import os
@@ -8,11 +12,27 @@ import subprocess
 
 import lib
 
-SHIM = lib.BUILD / "libkvscope.so"
-NOP = lib.BUILD / "libkvscope-nop.so"
+EMULATOR = os.environ.get("KVSCOPE_EMULATOR", "").split()
+TARGET = pathlib.Path(os.environ.get("KVSCOPE_TARGET") or lib.BUILD).resolve()
+SHIM = TARGET / "libkvscope.so"
+NOP = TARGET / "libkvscope-nop.so"
 TOOL = str(lib.BUILD / "tests/ring-tool")
-HOST = lib.BUILD / "tests/host"
+HOST = TARGET / "tests/host"
 SEND_KINDS, NO_PAYLOAD, AFTER_FORK = ("send", "recv"), 1, 4
+
+
+def preloaded(argv, preload, **more):
+    """(argv, environment) of a command that is to run with a library preloaded; None: with none."""
+    env = {"LD_PRELOAD": str(preload), **more} if preload else more
+    if not EMULATOR:
+        return argv, {**os.environ, **env}
+    # The emulator itself is a program of this machine and must not have them.
+    return [*EMULATOR, *(word for k, v in env.items() for word in ("-E", f"{k}={v}")), *argv], dict(os.environ)
+
+
+def command(test, argv, preload=None, **more):
+    argv, env = preloaded(argv, preload, **more)
+    return test.command(argv, env=env)
 
 
 class Ring:
@@ -27,12 +47,9 @@ class Ring:
     def __exit__(self, *_):
         subprocess.run([TOOL, "remove", self.path], check=False)
 
-    def env(self, preload=SHIM, **more):
-        return {**os.environ, "LD_PRELOAD": str(preload), "KVSCOPE_RING": self.path, **more}
-
-    def run(self, argv, **env):
+    def run(self, argv, preload=SHIM, **more):
         """Runs a command preloaded; its records come with take()."""
-        return self.test.command(argv, env=self.env(**env))
+        return command(self.test, argv, preload, **{"KVSCOPE_RING": self.path, **more})
 
     def raw(self):
         return pathlib.Path(self.path).read_bytes()

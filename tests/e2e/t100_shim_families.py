@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Every family of calls is recorded, byte for byte, and the program does not notice."""
-import os
 import re
 
 import lib
@@ -9,7 +8,7 @@ import shim
 
 t = lib.Test()
 program = [shim.HOST / "families"]
-bare = t.command(program)
+bare = shim.command(t, program)
 with shim.Ring(t) as ring:
     run = ring.run(program)
     t.ok(bare.status == 0, "it runs alone", bare.out + bare.err)
@@ -32,8 +31,8 @@ with shim.Ring(t) as ring:
     for r in records:
         if r["type"] == "send" and not 0 < r["time_ns"] <= r["end_ns"]:
             t.ok(False, "sends are stamped before and after", str(r))
-run = t.command(program, env={**os.environ, "LD_PRELOAD": str(shim.NOP)})
+run = shim.command(t, program, shim.NOP)
 t.equal((run.status, run.out), (bare.status, bare.out), "the library that only forwards: same output")
-run = t.command(program, env={**os.environ, "LD_PRELOAD": str(shim.SHIM)})
+run = shim.command(t, program, shim.SHIM)
 t.equal((run.status, run.out), (bare.status, bare.out), "without a ring: same output")
 t.done()

@@ -8,7 +8,7 @@ import shim
 
 t = lib.Test()
 program = [shim.HOST / "descriptors"]
-bare = t.command(program)
+bare = shim.command(t, program)
 with shim.Ring(t) as ring:
     run = ring.run(program)
     t.ok(bare.status == 0, "it runs alone", bare.out + bare.err)
@@ -38,6 +38,8 @@ for name in ("last", "after-vfork", "parent", "after-closefrom"):
     ends, last = closes(name)
     t.ok(len(ends) == 1 and ends[0] > last, f"{name}: ends once, with its last descriptor", f"{ends} {last}")
 
+if shim.EMULATOR:
+    t.done()  # which takes MADV_WIPEONFORK and does nothing: children pass for their parents
 forked = [r for r in records if r["type"] == "process" and r["flags"] & shim.AFTER_FORK]
 t.equal(len(forked), 1, "the forked child that talked made itself known, the one that only closed did not")
 t.equal([r["pid"] for r in records if r["type"] == "send" and b"X-Case: child\r" in r["payload"]],

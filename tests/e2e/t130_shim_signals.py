@@ -8,7 +8,7 @@ import shim
 
 t = lib.Test()
 program = [shim.HOST / "signals"]
-bare = t.command(program)
+bare = shim.command(t, program)
 with shim.Ring(t) as ring:
     run = ring.run(program)
     t.ok(bare.status == 0, "it runs alone", bare.out + bare.err)

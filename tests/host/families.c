@@ -10,7 +10,8 @@
 /* Public aliases that libc exports and some programs use. */
 ssize_t __read(int fd, void *p, size_t n);
 ssize_t __write(int fd, const void *p, size_t n);
-ssize_t __send(int fd, const void *p, size_t n, int flags);
+/* Not on every architecture. */
+__attribute__((weak)) ssize_t __send(int fd, const void *p, size_t n, int flags);
 
 struct family {
 	const char *name;
@@ -45,7 +46,7 @@ static ssize_t in_alias(int fd, char *p, size_t n)
 }
 static ssize_t out_send_alias(int fd, char *p, size_t n)
 {
-	return __send(fd, p, n, 0);
+	return __send ? __send(fd, p, n, 0) : send(fd, p, n, 0);
 }
 /* The size of the buffer is known and that of the call is not: what fortified programs call then is another function.
  */
