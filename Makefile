@@ -186,7 +186,14 @@ engines: all ## install real inference engines (CPU, from PyPI) and compare the 
 	$(Q)B=$(abspath $(B)) tests/engines/check.sh
 
 BENCH := $(sort $(wildcard tests/bench/*.sh))
-bench: all $(HOST_BIN) agent ## print the figures (ratios) of tests/bench
+BENCH_BIN := $(patsubst tests/bench/%.c,$(B)/tests/bench/%,$(wildcard tests/bench/*.c))
+
+$(B)/tests/bench/%: tests/bench/%.c $(B)/libanalyzer.a $(SHIM_TEST_LIB) $(B)/flags
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(COMMON) -Ianalyzer -Ishim $(LDFLAGS) -o $@ $< $(SHIM_TEST_LIB) $(B)/libanalyzer.a $(LIBS) -lpthread
+
+bench: all $(BENCH_BIN) $(RING_TOOL) $(B)/libkvscope-nop.so agent ## print the figures (ratios) of tests/bench
 	$(Q)for b in $(BENCH); do B=$(abspath $(B)) $$b || exit 1; done
 
 # ---------------------------------------------------------------- examples and demo
