@@ -196,6 +196,9 @@ $(B)/tests/bench/%: tests/bench/%.c $(B)/libanalyzer.a $(SHIM_TEST_LIB) $(B)/fla
 bench: all $(BENCH_BIN) $(RING_TOOL) $(B)/libkvscope-nop.so agent ## print the figures (ratios) of tests/bench
 	$(Q)for b in $(BENCH); do B=$(abspath $(B)) $$b || exit 1; done
 
+host-suites: all ## other people's test suites, bare and wrapped (SUITES="cpython node curl git redis openssh")
+	$(Q)B=$(abspath $(B)) python3 -B tests/suites/run.py $(SUITES)
+
 # ---------------------------------------------------------------- examples and demo
 
 agent: $(B)/examples/agent

@@ -38,6 +38,10 @@ struct trace_writer {
 	struct hide hide;
 	struct known_part *parts;
 	uint32_t nparts;
+	struct part_key *keys; /* by id */
+	size_t keys_capacity;
+	uint32_t *last_ids; /* of the exchange before, which the next one most likely repeats */
+	size_t nlast, last_capacity;
 	uint64_t nexchanges;
 	struct bases bases;
 	struct likes likes;
@@ -67,6 +71,8 @@ static void writer_free(struct trace_writer *w)
 	body_items_release(&w->items);
 	free(w->ops.ops);
 	free(w->ids);
+	free(w->keys);
+	free(w->last_ids);
 	free(w->seen);
 	free(w->path);
 	free(w);
@@ -110,6 +116,11 @@ static struct part_key key_of(const struct prompt_part *part)
 
 static int know_part(struct trace_writer *w, const struct part_key *key, uint32_t id)
 {
+	struct part_key *grown = array_grow(w->keys, &w->keys_capacity, (size_t)id + 1, sizeof(*grown));
+	if (!grown)
+		return -1;
+	w->keys = grown;
+	w->keys[id] = *key;
 	struct known_part *p = calloc(1, sizeof(*p));
 	if (!p)
 		return -1;
@@ -123,11 +134,45 @@ static int know_part(struct trace_writer *w, const struct part_key *key, uint32_
 	return 0;
 }
 
+static bool same_key(const struct part_key *a, const struct part_key *b)
+{
+	return memcmp(a, b, sizeof(*a)) == 0;
+}
+
+/*
+ * The id of a part that the exchange before had at *at, or soon behind it: walked side by side, which the table's
+ * random places in memory are several times slower than. False if it must be looked up.
+ */
+static bool find_beside(const struct trace_writer *w, const struct part_key *key, size_t *at, uint32_t *id)
+{
+	enum { LOOK_AHEAD = 8 };
+	for (size_t i = *at; i < w->nlast && i <= *at + LOOK_AHEAD; i++) {
+		if (!same_key(&w->keys[w->last_ids[i]], key))
+			continue;
+		*id = w->last_ids[i];
+		*at = i + 1;
+		return true;
+	}
+	return false;
+}
+
+static void remember_ids(struct trace_writer *w, size_t nparts)
+{
+	uint32_t *ids = w->last_ids;
+	size_t capacity = w->last_capacity;
+	w->last_ids = w->ids;
+	w->last_capacity = w->ids_capacity;
+	w->nlast = nparts;
+	w->ids = ids;
+	w->ids_capacity = capacity;
+}
+
 /* Writes the parts that the trace does not have yet, and fills w->ids. Returns the number of lines, -1 without memory.
  */
 static int64_t write_parts(struct trace_writer *w, struct buf *to, const struct exchange *x, size_t nparts)
 {
 	int64_t lines = 0;
+	size_t beside = 0;
 
 	uint32_t *grown = array_grow(w->ids, &w->ids_capacity, nparts, sizeof(*grown));
 	if (!grown)
@@ -138,6 +183,8 @@ static int64_t write_parts(struct trace_writer *w, struct buf *to, const struct 
 		const struct part_key key = key_of(part);
 		struct known_part *known;
 
+		if (find_beside(w, &key, &beside, &w->ids[i]))
+			continue;
 		HASH_FIND(hh, w->parts, &key, sizeof(key), known);
 		if (known) {
 			w->ids[i] = known->id;
@@ -171,6 +218,7 @@ static void forget_parts(struct trace_writer *w, uint32_t id)
 		free(p);
 	}
 	w->nparts = id;
+	w->nlast = 0;
 	likes_release(&w->likes);
 }
 
@@ -229,6 +277,7 @@ void trace_writer_exchange(struct trace_writer *w, struct exchange *x)
 		forget_parts(w, parts_before);
 	} else {
 		w->nexchanges++;
+		remember_ids(w, nparts);
 		if (has_body)
 			bases_remember(&w->bases, base, w->ops.copied, key.p, buf_str(&server).p, x->id, &w->items);
 	}

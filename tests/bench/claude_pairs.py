@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Bare, wrapped and bare again, PAIRS times in turn: claude_pairs.py VERSION PAIRS. See b1_claude.sh."""
+import json
 import os
 import pathlib
 import statistics
@@ -10,6 +11,9 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
 import claude  # noqa: E402
 import lib  # noqa: E402
+
+
+NAMES = "wall s", "CPU s", "client's", "peak MB", "instructions"
 
 
 def perf_counts():
@@ -23,10 +27,13 @@ def perf_counts():
 
 
 def measure(t, command, wrapped, count):
-    """One session. Returns (wall seconds, CPU seconds of all its processes, kvscope's too, instructions or None)."""
+    """One session. Returns (wall seconds, CPU seconds of all processes, kvscope's too, of the client's, the client's peak of
+    memory in MB, instructions of all or None)."""
     home, work = claude.project(t)
     with t.mock(*lib.FAST, "--script", str(claude.SCRIPT)) as mock:
         prefix, argv = claude.arguments(mock.url, "claude-sonnet-4-5", home, command)
+        usage = t.path("usage")
+        argv = [sys.executable, "-B", lib.ROOT / "tests/bench/usage.py", usage, *argv]
         if wrapped:
             argv = [lib.KVSCOPE, "run", "--quiet", "-o", t.path("trace.jsonl"), "--", *argv]
         counts = t.path("perf")
@@ -42,7 +49,8 @@ def measure(t, command, wrapped, count):
     instructions = None
     if count:
         instructions = next(int(line.split(",")[0]) for line in counts.read_text().splitlines() if "instructions" in line)
-    return wall, used.ru_utime + used.ru_stime, instructions
+    client = json.loads(usage.read_text())
+    return wall, used.ru_utime + used.ru_stime, client["cpu"], client["peak_kb"] / 1000, instructions
 
 
 def report(name, one, two):
@@ -68,13 +76,13 @@ def main():
     runs = [[measure(t, command, wrapped, count) for wrapped in (False, True, False)] for _ in range(pairs)]
     print(f"b1: Claude Code {version}, a session of four requests, {pairs} pairs, medians")
     print(f"  {'':<12} {'bare':>12} {'wrapped':>12}   ratio")
-    for index, name in enumerate(("wall s", "CPU s", "instructions")):
-        if index == 2 and not count:
+    for index, name in enumerate(NAMES):
+        if index == len(NAMES) - 1 and not count:
             print(f"  {name:<12} not counted by this machine")
             continue
         report(name, [r[0][index] for r in runs], [r[1][index] for r in runs])
     print(f"  {'':<12} {'bare':>12} {'bare again':>12}   ratio: what the machine does by itself")
-    for index, name in enumerate(("wall s", "CPU s")):
+    for index, name in enumerate(NAMES[:-1]):
         report(name, [r[0][index] for r in runs], [r[2][index] for r in runs])
 
 

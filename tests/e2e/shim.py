@@ -63,10 +63,14 @@ class Ring:
             r["payload"] = bytes.fromhex(r["payload"])
         return records, loss
 
+    def drain(self):
+        """The counters, and how many records there were."""
+        return json.loads(subprocess.run([TOOL, "drain", self.path], check=True, text=True, capture_output=True).stdout)
+
 
 def lost(loss):
     """The counters that tell of a loss, those that are not 0."""
-    return {k: v for k, v in loss.items() if k not in ("type", "processes", "foreign_pidns") and v}
+    return {k: v for k, v in loss.items() if k not in ("type", "records", "processes", "foreign_pidns") and v}
 
 
 def streams(records):

@@ -4,6 +4,7 @@
  *
  *     ring-tool create BYTES     makes a ring, prints its path
  *     ring-tool dump RING        takes all records out of it, one line of JSON each, then one with the counters
+ *     ring-tool drain RING       the same without the records: only how many they were
  *     ring-tool remove RING
  */
 #include "collect/ring_reader.h"
@@ -31,7 +32,7 @@ static void print_record(const struct kvs_record *r, struct str payload)
 	printf("\"}\n");
 }
 
-static int dump(const char *path)
+static int dump(const char *path, bool records)
 {
 	static const char *const reasons[] = {"full", "nested", "conns", "identity", "internal", "undecided"};
 	char error[512];
@@ -40,19 +41,23 @@ static int dump(const char *path)
 	struct str payload;
 	struct ring_loss loss;
 	int result;
+	uint64_t n = 0;
 	if (ring_reader_open(path, &r, error, sizeof(error)) < 0) {
 		fprintf(stderr, "%s\n", error);
 		return 1;
 	}
 	ring_reader_settle(r);
-	while ((result = ring_reader_next(r, &record, &payload)) > 0)
-		print_record(record, payload);
+	while ((result = ring_reader_next(r, &record, &payload)) > 0) {
+		n++;
+		if (records)
+			print_record(record, payload);
+	}
 	ring_reader_loss(r, &loss);
-	printf("{\"type\":\"loss\",\"corrupt\":%s,\"bytes\":%llu,\"voided\":%llu,\"processes\":%llu,"
+	printf("{\"type\":\"loss\",\"records\":%llu,\"corrupt\":%s,\"bytes\":%llu,\"voided\":%llu,\"processes\":%llu,"
 	       "\"foreign_pidns\":%llu,\"passthrough\":%llu",
-	       result < 0 ? "true" : "false", (unsigned long long)loss.dropped_bytes, (unsigned long long)loss.voided,
-	       (unsigned long long)loss.processes, (unsigned long long)loss.foreign_pidns,
-	       (unsigned long long)loss.passthrough);
+	       (unsigned long long)n, result < 0 ? "true" : "false", (unsigned long long)loss.dropped_bytes,
+	       (unsigned long long)loss.voided, (unsigned long long)loss.processes,
+	       (unsigned long long)loss.foreign_pidns, (unsigned long long)loss.passthrough);
 	for (int i = 0; i < KVS_DROP_REASONS; i++)
 		printf(",\"%s\":%llu", reasons[i], (unsigned long long)loss.dropped[i]);
 	printf("}\n");
@@ -74,11 +79,13 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	if (argc == 3 && strcmp(argv[1], "dump") == 0)
-		return dump(argv[2]);
+		return dump(argv[2], true);
+	if (argc == 3 && strcmp(argv[1], "drain") == 0)
+		return dump(argv[2], false);
 	if (argc == 3 && strcmp(argv[1], "remove") == 0) {
 		ring_remove(argv[2]);
 		return 0;
 	}
-	fprintf(stderr, "usage: ring-tool create BYTES | dump RING | remove RING\n");
+	fprintf(stderr, "usage: ring-tool create BYTES | dump RING | drain RING | remove RING\n");
 	return 2;
 }
