@@ -19,13 +19,16 @@ events {{ worker_connections 256; }}
 http {{
   access_log off; client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fcgi;
   uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi; keepalive_requests 100000000;
+  upstream behind {{ server 127.0.0.1:{behind}; keepalive 64; keepalive_requests 100000000; }}
   server {{
     listen 127.0.0.1:{port};
-    location / {{ default_type text/plain; return 200 "a few words\\n"; }}
+    location / {{ default_type text/plain; {plain} }}
     location /v1/messages {{ default_type application/json; return 200 '{answer}'; }}
   }}
 }}
 """
+SERVE = 'return 200 "a few words\\n";'
+PROXY = 'proxy_pass http://behind; proxy_http_version 1.1; proxy_set_header Connection "";'
 ANSWER = json.dumps({"id": "m", "type": "message", "role": "assistant", "model": "m", "content": [{"type": "text", "text": "words"}],
                      "stop_reason": "end_turn", "usage": {"input_tokens": 3, "output_tokens": 1}})
 SCRIPT = """wrk.method = "POST"
@@ -40,12 +43,15 @@ def main():
         print(f"b4: not measured: {', '.join(missing)} cannot be installed")
         return
     t = lib.Test()
-    folder, port = t.path("nginx"), suite.free_port()
-    folder.mkdir()
-    (folder / "nginx.conf").write_text(("" if os.getuid() else "user root;") + CONFIGURATION.format(folder=folder, port=port, answer=ANSWER))
+    folder, proxy, port, proxy_port = t.path("nginx"), t.path("proxy"), suite.free_port(), suite.free_port()
+    for at, listen, plain in ((folder, port, SERVE), (proxy, proxy_port, PROXY)):
+        at.mkdir()
+        (at / "nginx.conf").write_text(("" if os.getuid() else "user root;") + CONFIGURATION.format(
+            folder=at, port=listen, behind=port, plain=plain, answer=ANSWER))
     (folder / "post.lua").write_text(SCRIPT)
     get = ["wrk", "-t1", "-c8", f"-d{seconds}", f"http://127.0.0.1:{port}/"]
     post = [*get[:-1], "-s", folder / "post.lua", f"http://127.0.0.1:{port}/v1/messages"]
+    through = [*get[:-1], f"http://127.0.0.1:{proxy_port}/"]
     losses = []
 
     def run(kind, command):
@@ -70,9 +76,11 @@ def main():
         return rate
 
     kinds = (("bare", "bare", get), ("bare again", "bare", get), ("nop", "nop", get), ("watched", "kvscope", get),
-             ("POST bare", "bare", post), ("POST bare again", "bare", post), ("POST recorded", "kvscope", post), ("strace", "strace", get))
+             ("POST bare", "bare", post), ("POST bare again", "bare", post), ("POST recorded", "kvscope", post), ("strace", "strace", get),
+             ("a proxy (nginx)", "bare", through))
     nginx = shutil.which("nginx") or "/usr/sbin/nginx"
-    with suite.server([nginx, "-p", folder, "-c", folder / "nginx.conf"], port):
+    with suite.server([nginx, "-p", folder, "-c", folder / "nginx.conf"], port), \
+            suite.server([nginx, "-p", proxy, "-c", proxy / "nginx.conf"], proxy_port):
         run("bare", get)
         runs = [[run(kind, command) for _, kind, command in kinds] for _ in range(pairs)]
     print(f"b4: wrk -t1 -c8 against one worker of nginx, {pairs} pairs of {seconds} s; {bench.load_text()}")

@@ -36,6 +36,8 @@ for library in (shim.SHIM, shim.NOP):
     t.equal(set(symbols("--defined-only", library)), table | tls, f"{library.name} exports these and nothing else")
 needed = subprocess.run(["readelf", "-d", shim.SHIM], check=True, text=True, capture_output=True).stdout
 t.equal(re.findall(r"NEEDED.*\[(.*)\]", needed), ["libc.so.6"], "it needs libc and nothing else")
+t.ok("INITFIRST" not in needed and "STATIC_TLS" in needed and "__tls_get_addr" not in symbols("--undefined-only", shim.SHIM),
+     "its constructor takes its turn, its thread-local storage needs no allocation", needed)
 t.ok("BIND_NOW" in needed and "NODELETE" in needed, "it binds at load time and is never unloaded", needed)
 
 documented = [line for line in (lib.ROOT / "docs/hooks.md").read_text().splitlines() if line.startswith("| ")]
@@ -59,6 +61,8 @@ exported = dict(name.split("@", 1) for name in symbols("--defined-only", libc) i
 versions = {name: version.lstrip("@") for name, version in exported.items()}
 public = {name for name, version in versions.items() if version != "GLIBC_PRIVATE"}
 t.equal(table - public, set(), "every hooked name is a public one of libc")
+entries = [name.split("@")[0] for name in symbols("--defined-only", libc) if "@" in name and "GLIBC_PRIVATE" not in name]
+t.equal([name for name in sorted(table) if entries.count(name) != 1], [], "and has one version there: dlsym finds the right one")
 bases = {re.sub(r"^_+|_chk$|64(?=v2$|$)", "", re.sub(r"_chk$", "", name)) for name in table}
 siblings = {f"{pre}{base}{post}" for base in bases for pre in ("", "_", "__") for post in ("", "64", "_chk", "64_chk", "_time64")}
 siblings |= {f"{base[:-2]}64v2" for base in bases if base.endswith("v2")}

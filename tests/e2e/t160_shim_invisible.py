@@ -16,12 +16,12 @@ def names(records):
     return [m[1].decode() for m in found if m]
 
 
-def invisible(name, *arguments, status=0, ring_bytes=16 << 20):
+def invisible(name, *arguments, status=0, errors="", ring_bytes=16 << 20):
     """Runs a host program in its three ways. Returns records and counters of the one that was recorded."""
     program = [shim.HOST / name, *arguments]
     what = " ".join([name, *arguments])
     bare = shim.command(t, program)
-    t.equal((bare.status, "" if shim.EMULATOR else bare.err), (status, ""), f"{what}: it runs alone")
+    t.equal((bare.status, errors if shim.EMULATOR else bare.err), (status, errors), f"{what}: it runs alone")
     nop = shim.command(t, program, shim.NOP)
     t.equal((nop.status, nop.out, nop.err), (bare.status, bare.out, bare.err), f"{what}: the same with hooks that only forward")
     with shim.Ring(t, ring_bytes) as ring:
@@ -42,6 +42,9 @@ for how, status in {"exit": 40, "_exit": 41, "quick": 42, "thread": 43, "main-th
                     "abort": -6, "kill": -9, "segv": -11}.items():
     records, loss = invisible("exits", how, status=status)
     t.ok(how in names(records) and loss["voided"] <= 2, f"exits {how}: what was sent before is there", loss)
+
+records, loss = invisible("exits", "overflow", status=-6, errors="*** buffer overflow detected ***: terminated\n")
+t.ok("overflow" in names(records), "exits overflow: libc's own check ends it, as ever")
 
 # ---- threads that end in the middle
 records, loss = invisible("threads", ring_bytes=64 << 20)

@@ -159,4 +159,8 @@ unnamed = [row for row in rows if not re.findall(r"`?(t\d\d\d_\w+|test_\w+)`?", 
 t.equal(unnamed, [], "limitations.md: each row names its test")
 named = set(re.findall(r"\b(t\d\d\d_\w+|test_\w+)\b", " ".join(rows)))
 t.equal(sorted(named - tests), [], "limitations.md: and that test exists")
+items = dict(re.findall(r"^\| ([A-F]\d+) \| .* \| (.*) \|$", (lib.ROOT / "docs/testing.md").read_text(), re.M))
+t.equal(len(items), 46, "testing.md: each item of the checklist")
+named = {name for row in items.values() for name in re.findall(r"\b(t\d\d\d_\w+|test_\w+)\b", row)}
+t.equal(sorted(named - tests), [], "testing.md: with tests that exist")
 t.done()

@@ -67,6 +67,12 @@ int main(int argc, char **argv)
 		signal(SIGUSR1, end_in_handler);
 		raise(SIGUSR1);
 	}
+	if (strcmp(how, "overflow") == 0) {
+		/* What fortified programs call checks, and ends them. */
+		char small[8];
+		volatile size_t too_much = 4096;
+		printf("%zd\n", recv(fd, small, too_much, 0));
+	}
 	if (strcmp(how, "main-thread") == 0) {
 		pthread_create(&thread, NULL, end_process, NULL);
 		pthread_exit(NULL);
