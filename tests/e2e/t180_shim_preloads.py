@@ -4,6 +4,7 @@
 import os
 import pathlib
 import re
+import time
 
 import lib
 import shim
@@ -30,13 +31,11 @@ for name, env in OTHERS:
     if not other:
         t.skip(name, "not installed")
         continue
-    for program in "families", "descriptors":
-        # Under socket_wrapper numbers of system calls are other ones: what goes around it does not reach its sockets.
-        if name.startswith("libsocket_wrapper") and program == "families":
-            continue
-        argv = [shim.HOST / program]
+    # socket_wrapper's destructor and threads that still talk at exit do not go together: a program that runs none.
+    for program, *arguments in (("exits", "_exit"),) if name.startswith("libsocket_wrapper") else (("families",), ("descriptors",)):
+        argv = [shim.HOST / program, *arguments]
         alone = t.command(argv, env={**os.environ, **env, "LD_PRELOAD": other})
-        if alone.status != 0:
+        if alone.status != (41 if arguments else 0):
             t.skip(f"{name}, {program}", f"does not work with it alone: {alone.out.splitlines()[-1:]}{alone.err[-100:]}")
             continue
         requests = len(re.findall(r"^[\w-]+: \d+", alone.out, re.M))
@@ -51,9 +50,7 @@ for name, env in OTHERS:
                 # It hands its own Unix sockets on: those are followed by nobody.
                 t.equal((sent, loss["corrupt"]), ([], False), f"{what}: nothing to be seen there")
                 continue
-            t.ok(requests > 5 and len(sent) >= requests and not loss["corrupt"] and loss["full"] == 0, f"{what}: recorded",
+            t.ok(requests > 0 and len(sent) >= requests and not loss["corrupt"] and loss["full"] == 0, f"{what}: recorded",
                  f"{len(sent)} sends, {requests} requests, {loss}")
-            with open("/proc/uptime", encoding="ascii") as f:
-                now = float(f.read().split()[0])
-            t.ok(all(0 <= now - r["time_ns"] / 1e9 < 60 for r in sent), f"{what}: on the machine's own clock")
+            t.ok(all(0 <= time.monotonic() - r["time_ns"] / 1e9 < 60 for r in sent), f"{what}: on the machine's own clock")
 t.done()
