@@ -77,7 +77,8 @@ static int print_report(const struct command_line *cl, struct trace *traces, siz
 		goto out;
 	}
 	if (option_given(cl, OPT_HTML)) {
-		status = report_html(option_value(cl, OPT_HTML), option_value(cl, OPT_ENGINE), &report, &cost);
+		status =
+			report_html(option_value(cl, OPT_HTML), option_value(cl, OPT_ENGINE), &report, &cost, &anatomy);
 		goto out;
 	}
 	if (cl->json) {

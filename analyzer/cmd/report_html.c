@@ -44,7 +44,8 @@ static int save(const char *file, const struct buf *text)
 	return EXIT_OK;
 }
 
-int report_html(const char *file, const char *engine, struct report *report, const struct cost *cost)
+int report_html(const char *file, const char *engine, struct report *report, const struct cost *cost,
+		const struct anatomy *anatomy)
 {
 	struct why why;
 	struct buf text;
@@ -54,7 +55,7 @@ int report_html(const char *file, const char *engine, struct report *report, con
 	if (judge_best("report", engine, report, &why) < 0)
 		goto out;
 	cost_of_misses(cost, &why);
-	const struct page_input in = {.report = report, .cost = cost, .why = &why};
+	const struct page_input in = {.report = report, .cost = cost, .anatomy = anatomy, .why = &why};
 	if (page_html(&in, &text) < 0) {
 		msg_error("out of memory");
 		goto out;

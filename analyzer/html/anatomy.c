@@ -1,129 +1,150 @@
 /* SPDX-License-Identifier: MIT */
-/* What the prompts were made of. */
+/* What the prompts were made of, and what of it the prefill took. */
 #include "html/parts.h"
 
-#include <stdlib.h>
+#include <math.h>
 
 #define TOOLS_SHOWN 12
+#define TOOLS_LISTED 300
 
 struct slice {
 	const char *class, *name;
-	int64_t tokens;
-	int64_t bytes;
 };
 
-static void stacked(struct page *p, const struct slice *slices, size_t n, int64_t all)
-{
-	char tip[128], tokens[UNITS_CHARS];
-	double x = 0;
+static const struct slice slices[ANATOMY_PARTS] = {
+	[ANATOMY_TOOLS] = {"tools", "tools"},          [ANATOMY_SYSTEM] = {"system", "system prompt"},
+	[ANATOMY_MEMORY] = {"memory", "memory files"}, [ANATOMY_REMINDERS] = {"reminders", "reminders"},
+	[ANATOMY_HISTORY] = {"history", "history"},    [ANATOMY_NEW] = {"fresh", "new messages"},
+};
 
-	svg_open(
-		&p->h, "anatomy-bar", 34, "What the prompts were made of",
-		"One bar, from left to right: tools, system prompt, history, new messages. The table has the numbers.");
-	for (size_t i = 0; i < n; i++) {
-		double width = 100 * (double)slices[i].tokens / (double)all;
-		if (slices[i].tokens <= 0)
+static bool is_told(const struct anatomy *a, int part)
+{
+	return a->texts || (part != ANATOMY_MEMORY && part != ANATOMY_REMINDERS);
+}
+
+static double seconds_of(const struct anatomy *a, const struct anatomy_sum *s)
+{
+	return a->timed > 0 ? s->seconds : NAN;
+}
+
+/* One bar over the whole width; value picks what it shows. */
+static void stacked(struct page *p, const char *id, const char *title, const double *value)
+{
+	char tip[128], number[UNITS_CHARS];
+	double x = 0, all = 0;
+
+	for (int i = 0; i < ANATOMY_PARTS; i++)
+		all += value[i];
+	if (!(all > 0))
+		return;
+	html_open(&p->h, "figure", HTML_END);
+	html_element(&p->h, "figcaption", NULL, title);
+	svg_open(&p->h, id, 30, title,
+		 "One bar, from left to right: tools, system prompt, memory files, reminders, history, new messages. "
+		 "The table "
+		 "has the numbers.");
+	for (int i = 0; i < ANATOMY_PARTS; i++) {
+		double width = 100 * value[i] / all;
+		if (!(value[i] > 0))
 			continue;
-		snprintf(tip, sizeof(tip), "%s: %s tokens, %.1f %%", slices[i].name,
-			 units_count(slices[i].tokens, tokens), width);
-		svg_rect(&p->h, slices[i].class, x, 2, width, 30, tip);
+		snprintf(tip, sizeof(tip), "%s: %s tokens, %.1f %% of this bar", slices[i].name,
+			 units_count(llround(p->anatomy->parts[i].tokens), number), width);
+		svg_rect(&p->h, slices[i].class, x, 2, width, 26, tip);
 		x += width;
 	}
 	svg_close(&p->h);
+	html_close(&p->h);
 }
 
-static int by_bytes(const void *a, const void *b)
+static void sum_cells(struct page *p, const struct anatomy_sum *s, bool told)
 {
-	const struct prefix_item *const *x = a, *const *y = b;
-	return (*x)->bytes != (*y)->bytes ? ((*x)->bytes > (*y)->bytes ? -1 : 1) : strcmp((*x)->name, (*y)->name);
+	part_cell_count(p, told ? TOKENS_ESTIMATED : TOKENS_NONE, llround(s->tokens));
+	part_cell_seconds(p, told ? seconds_of(p->anatomy, s) : NAN);
+	if (told)
+		part_cell_bytes(p, (uint64_t)llround(s->bytes));
+	else
+		html_element(&p->h, "td", "n", "-");
 }
 
-static int64_t tokens_of(const struct page *p, uint64_t bytes)
+static void parts_table(struct page *p)
 {
-	return p->prefix.tokens == TOKENS_UNKNOWN || p->prefix.bytes == 0
-		       ? TOKENS_UNKNOWN
-		       : (int64_t)((double)p->prefix.tokens * (double)bytes / (double)p->prefix.bytes);
-}
+	static const char *const columns[] = {"", "tokens", "prefill", "bytes"};
 
-/* Tools and system blocks of the main conversation, largest first. */
-static void pieces(struct page *p)
-{
-	static const char *const columns[] = {"piece", "tokens", "bytes"};
-	const struct prefix *x = &p->prefix;
-	const struct prefix_item **sorted = calloc(x->n + 1, sizeof(*sorted));
-	char tokens[UNITS_CHARS], id[32];
-	struct html *h = &p->h;
-
-	if (!sorted) {
-		p->no_memory = true;
-		return;
-	}
-	for (size_t i = 0; i < x->n; i++)
-		sorted[i] = &x->items[i];
-	if (x->n > 1)
-		qsort(sorted, x->n, sizeof(*sorted), by_bytes);
-	html_element(h, "h3", NULL, "Tools and system blocks of the main conversation, largest first");
-	html_open(h, "div", "class", "bars", HTML_END);
-	for (size_t i = 0; i < x->n && i < TOOLS_SHOWN; i++) {
-		const struct prefix_item *item = sorted[i];
-		html_open(h, "span", HTML_END);
-		html_printf(h, "%.48s", item->name);
-		html_close(h);
-		snprintf(id, sizeof(id), "piece-%zu", i);
-		units_count(tokens_of(p, item->bytes), tokens);
-		svg_open(h, id, 12, item->name, tokens);
-		svg_rect(h, item->kind == PART_TOOL ? "tools" : "system", 0, 0,
-			 100 * (double)item->bytes / (double)sorted[0]->bytes, 12, NULL);
-		svg_close(h);
-		html_open(h, "span", "class", "n", HTML_END);
-		html_text(h, part_count(TOKENS_ESTIMATED, tokens_of(p, item->bytes), tokens));
-		html_close(h);
-	}
-	html_close(h);
-	part_table_open(p, "Table of tools and system blocks", NULL, columns, 3);
-	for (size_t i = 0; i < x->n; i++) {
+	part_table_open(p, "Table of the prompts' parts", NULL, columns, 4);
+	for (int i = 0; i < ANATOMY_PARTS; i++) {
 		part_row_open(p, NULL);
-		part_cell(p, sorted[i]->name);
-		part_cell_count(p, TOKENS_ESTIMATED, tokens_of(p, sorted[i]->bytes));
-		part_cell_bytes(p, sorted[i]->bytes);
+		part_cell(p, slices[i].name);
+		sum_cells(p, &p->anatomy->parts[i], is_told(p->anatomy, i));
 		part_row_close(p);
 	}
 	part_table_close(p);
-	free(sorted);
+}
+
+static void tools_bars(struct page *p)
+{
+	const struct anatomy *a = p->anatomy;
+	struct html *h = &p->h;
+	char tokens[UNITS_CHARS], id[32];
+
+	html_element(h, "h3", NULL, "Tools, in all prompts, largest first");
+	html_open(h, "div", "class", "bars", HTML_END);
+	for (size_t i = 0; i < a->ntools && i < TOOLS_SHOWN; i++) {
+		const struct anatomy_tool *tool = &a->tools[i];
+		const char *count = part_count(TOKENS_ESTIMATED, llround(tool->sum.tokens), tokens);
+		html_open(h, "span", HTML_END);
+		html_printf(h, "%.48s", tool->name);
+		html_close(h);
+		snprintf(id, sizeof(id), "tool-%zu", i);
+		svg_open(h, id, 12, tool->name, count);
+		if (a->tools[0].sum.tokens > 0)
+			svg_rect(h, "tools", 0, 0, 100 * tool->sum.tokens / a->tools[0].sum.tokens, 12, NULL);
+		svg_close(h);
+		html_element(h, "span", "n", count);
+	}
+	html_close(h);
+}
+
+static void tools_table(struct page *p)
+{
+	static const char *const columns[] = {"tool", "requests", "tokens", "prefill", "bytes"};
+	const struct anatomy *a = p->anatomy;
+
+	part_table_open(p, "Table of tools", NULL, columns, 5);
+	for (size_t i = 0; i < a->ntools && i < TOOLS_LISTED; i++) {
+		part_row_open(p, NULL);
+		part_cell(p, a->tools[i].name);
+		part_cell_number(p, a->tools[i].requests);
+		sum_cells(p, &a->tools[i].sum, true);
+		part_row_close(p);
+	}
+	part_table_close(p);
 }
 
 void page_anatomy(struct page *p)
 {
-	const struct report_split *t = &p->report->split, *b = &p->report->split_bytes;
-	const struct slice slices[] = {
-		{"tools", "tools", t->tools, b->tools},
-		{"system", "system prompt", t->system, b->system},
-		{"history", "history (messages sent before)", t->history, b->history},
-		{"fresh", "new messages", t->new, b->new},
-	};
-	static const struct part_key keys[] = {
-		{"tools", "tools"}, {"system", "system prompt"}, {"history", "history"}, {"fresh", "new messages"}};
-	static const char *const columns[] = {"", "tokens", "bytes"};
-	int64_t all = t->tools + t->system + t->history + t->new;
+	const struct anatomy *a = p->anatomy;
+	struct part_key keys[ANATOMY_PARTS];
+	double tokens[ANATOMY_PARTS], seconds[ANATOMY_PARTS];
 
-	if (all <= 0)
+	if (a->requests == 0)
 		return;
-	part_open(p, "anatomy", "What the prompts were made of");
-	part_note(p, "All prompts together; shares by bytes.");
-	part_legend(p, keys, 4);
-	html_open(&p->h, "figure", HTML_END);
-	stacked(p, slices, 4, all);
-	html_close(&p->h);
-	part_table_open(p, "Table of the prompts' parts", NULL, columns, 3);
-	for (size_t i = 0; i < 4; i++) {
-		part_row_open(p, NULL);
-		part_cell(p, slices[i].name);
-		part_cell_count(p, TOKENS_REPORTED, slices[i].tokens);
-		part_cell_bytes(p, (uint64_t)slices[i].bytes);
-		part_row_close(p);
+	for (int i = 0; i < ANATOMY_PARTS; i++) {
+		keys[i] = (struct part_key){slices[i].class, slices[i].name};
+		tokens[i] = a->parts[i].tokens;
+		seconds[i] = a->timed > 0 ? a->parts[i].seconds : 0;
 	}
-	part_table_close(p);
-	if (p->prefix.n > 0)
-		pieces(p);
+	part_open(p, "anatomy", "What the prompts were made of");
+	part_note(p, a->texts ? "All prompts together, estimated from bytes."
+			      : "All prompts together, estimated from bytes. Memory files and reminders are not told "
+				"apart from "
+				"other messages: the trace was made without content.");
+	part_legend(p, keys, ANATOMY_PARTS);
+	stacked(p, "anatomy-tokens", "Tokens sent", tokens);
+	stacked(p, "anatomy-seconds", "Prefill seconds", seconds);
+	parts_table(p);
+	if (a->ntools > 0) {
+		tools_bars(p);
+		tools_table(p);
+	}
 	html_close(&p->h);
 }

@@ -267,12 +267,9 @@ static void foot(struct page *p)
 
 int page_html(const struct page_input *in, struct buf *to)
 {
-	struct page p = {.report = in->report, .cost = in->cost, .why = in->why};
-	int result = -1;
+	struct page p = {.report = in->report, .cost = in->cost, .anatomy = in->anatomy, .why = in->why};
 
 	html_init(&p.h, to);
-	if (prefix_find(in->report, &render_wire, &p.prefix) < 0)
-		goto out;
 	buf_puts(to, "<!DOCTYPE html>\n");
 	html_open(&p.h, "html", "lang", "en", HTML_END);
 	html_open(&p.h, "head", HTML_END);
@@ -302,8 +299,5 @@ int page_html(const struct page_input *in, struct buf *to)
 	foot(&p);
 	html_close(&p.h);
 	html_close(&p.h);
-	result = p.no_memory || to->failed ? -1 : 0;
-out:
-	prefix_release(&p.prefix);
-	return result;
+	return p.no_memory || to->failed ? -1 : 0;
 }

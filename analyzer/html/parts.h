@@ -5,7 +5,6 @@
 /* Private to the page: its sections, one file each, and what they share. Every section appends; none fails but for
  * lack of memory, which the buffer and no_memory remember. */
 
-#include "diff/prefix.h"
 #include "html/page.h"
 #include "html/svg.h"
 #include "report/units.h"
@@ -16,7 +15,7 @@ struct page {
 	const struct report *report;
 	const struct cost *cost;
 	const struct why *why;
-	struct prefix prefix; /* as on the wire */
+	const struct anatomy *anatomy;
 	bool no_memory;
 };
 

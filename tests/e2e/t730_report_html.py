@@ -14,7 +14,7 @@ t = lib.Test()
 # What an HTML parser closes by itself, or must not find closed: we write only what both kinds of parser read alike.
 VOID = {"meta", "br", "rect", "line", "path"}
 KNOWN = VOID | {"html", "head", "title", "style", "body", "header", "h1", "h2", "h3", "p", "ul", "ol", "li", "span", "b",
-                "section", "div", "figure", "svg", "desc", "g", "text", "circle", "details", "summary", "table", "caption",
+                "section", "div", "figure", "figcaption", "svg", "desc", "g", "text", "circle", "details", "summary", "table", "caption",
                 "thead", "tbody", "tr", "th", "td", "data", "code", "pre", "del", "ins", "footer"}
 
 
@@ -117,10 +117,15 @@ def same_numbers(what, traces, *engine):
     off = {name: (seconds.get(name), data["seconds"][key]) for name, key in expected.items()
            if seconds and not near(seconds.get(name), data["seconds"][key])}
     t.equal(off, {}, f"{what}: seconds as in --json")
-    parts = {row[0][0].split()[0]: number(row[1]) for row in table(root, "anatomy", ["", "tokens"]) or []}
-    if data["prompt_split"]:
-        t.equal(parts, data["prompt_split"] if set(parts) == {"tools", "system", "history", "new"} else None,
-                f"{what}: the prompts' parts as in --json")
+    parts = table(root, "anatomy", ["", "tokens"]) or []
+    names = {"system prompt": "system", "memory files": "memory", "new messages": "new"}
+    t.ok(len(parts) == 6 and all(number(row[1]) == said["tokens"] and near(number(row[2]), said["seconds"])
+                                 for row in parts for said in [data["anatomy"]["parts"][names.get(row[0][0], row[0][0])]]),
+         f"{what}: the prompts' parts as in --json", (parts, data["anatomy"]["parts"]))
+    tools = table(root, "anatomy", ["tool", "requests"]) or []
+    t.equal([(row[0][0], number(row[1]), number(row[2])) for row in tools],
+            [(tool["name"] or "-", tool["requests"], tool["tokens"]) for tool in data["anatomy"]["tools"]],
+            f"{what}: tools as in --json")
     systems = table(root, "systems", ["fingerprint"]) or []
     t.equal([(r[0][0], number(r[1]), number(r[3]), number(r[4])) for r in systems],
             [(s["fingerprint"][:12], s["requests"], s["bytes"], s["tokens"]) for s in data["system_prompts"]],
