@@ -10,6 +10,7 @@
 #define SOURCES_SHOWN 6
 /* With requests of which it is not known, a saving below this share of the time says nothing. */
 #define SAVED_MIN 0.005
+#define FACTOR_MIN 1.05
 
 static const char *client_of(const struct report *r, size_t *n)
 {
@@ -107,31 +108,14 @@ static void tiles(struct page *p)
 	tile(p, "Prefill", units_seconds(isnan(s->wall) || prefill <= 0 ? NAN : prefill, number), more);
 	snprintf(more, sizeof(more), "not known");
 	bool known = !isnan(fast->factor) && (fast->unknown == 0 || fast->saved > SAVED_MIN * fast->seconds);
-	if (known)
-		snprintf(more, sizeof(more), "%s%.1fx as fast, estimated", fast->unknown ? "at least " : "",
-			 fast->factor);
+	const char *least = fast->unknown ? "at least " : "";
+	if (known && fast->factor < FACTOR_MIN)
+		snprintf(more, sizeof(more), "%s%.1f %% of the time, estimated", least,
+			 100 * fast->saved / fast->seconds);
+	else if (known)
+		snprintf(more, sizeof(more), "%s%.1fx as fast, estimated", least, fast->factor);
 	tile(p, "A cache that holds saves", units_seconds(known ? fast->saved : NAN, number), more);
 	html_close(&p->h);
-}
-
-/* What cost counts as new, since no cache could hold it: prompts that the client itself changed near their head. */
-static void broken_by_client(struct page *p, struct buf *to)
-{
-	int64_t tokens = 0;
-	char number[UNITS_CHARS];
-
-	for (size_t i = 0; i < p->why->nmisses; i++) {
-		const struct why_miss *m = &p->why->misses[i];
-		struct cost_use use = cost_use_of(p->report, p->cost, p->why, m->exchange);
-		const struct cost_exchange *c = &p->cost->exchanges[m->exchange];
-		if (m->broken && !m->cause->expected && use.basis != TOKENS_NONE && use.again > c->again)
-			tokens += use.again - (c->again > 0 ? c->again : 0);
-	}
-	if (tokens > 0)
-		buf_printf(to,
-			   " Of the new ones %s had been sent before, too, behind a place that the client changed: no "
-			   "cache can hold those.",
-			   units_count(tokens, number));
 }
 
 void page_head(struct page *p)
@@ -142,7 +126,6 @@ void page_head(struct page *p)
 	html_element(&p->h, "h1", NULL, "kvscope report");
 	buf_init(&text, 8192);
 	cost_headline(p->report, p->cost, &text);
-	broken_by_client(p, &text);
 	html_element(&p->h, "p", "lead", text.p);
 	buf_release(&text);
 	sources(p);

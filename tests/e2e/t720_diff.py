@@ -56,7 +56,7 @@ for side, trace in (("a", good), ("b", bad)):
             (sum(not m["expected"] for m in why["misses"]), sum(m["expected"] for m in why["misses"])),
             f"{side}: misses of why")
 t.equal((doc["a"]["tokens"]["re_prefilled"] < 64, doc["b"]["tokens"]["re_prefilled"] > 500,
-         doc["b"]["tokens"]["re_prefilled_basis"]), (True, True, "reported"), "what was prefilled again")
+         doc["b"]["tokens"]["re_prefilled_basis"]), (True, True, "mixed"), "what was prefilled again")
 causes = [c for c in doc["causes"] if not c["expected"]]
 t.equal([(c["cause"], c["a"], c["b"], c["a_lost_tokens"]) for c in causes], [("tools_grown", 0, 1, None)], "causes")
 t.ok(causes[0]["b_lost_tokens"] > 500 and (causes[0]["b_seconds_lost"] or 0) >= 0, "and what they cost", causes)
