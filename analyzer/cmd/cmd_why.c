@@ -3,16 +3,20 @@
 #include "cli/msg.h"
 #include "cmd/input.h"
 #include "cost/cost.h"
+#include "why/ask.h"
 #include "why/settings.h"
 #include "why/why_text.h"
 
-enum { OPT_ENGINE, OPT_ALL, OPT_CHECK };
+enum { OPT_ENGINE, OPT_BACKEND, OPT_ALL, OPT_CHECK };
 
 static const struct option_spec options[] = {
 	[OPT_ENGINE] = {.name = "engine",
 			.letter = 'e',
 			.arg = "ENGINE[@VERSION][+TEMPLATE]",
 			.help = "judge by what this backend does to a prompt (vllm@0.28+qwen3)"},
+	[OPT_BACKEND] = {.name = "backend",
+			 .arg = "URL",
+			 .help = "judge by this running server, and let its template and tokenizer count"},
 	[OPT_ALL] = {.name = "all", .letter = 'a', .help = "every cause, expected ones too, and every miss"},
 	[OPT_CHECK] = {.name = "check", .help = "exit with status 1 if there is an unexpected miss"},
 	{0},
@@ -21,6 +25,7 @@ static const struct option_spec options[] = {
 static const char *const examples[] = {
 	"kvscope why",
 	"kvscope why --engine vllm+qwen3 session.jsonl",
+	"kvscope why --backend http://localhost:8080",
 	"kvscope why --json | jq '.misses[] | select(.expected | not)'",
 	NULL,
 };
@@ -44,6 +49,72 @@ static int judge(struct report *report, const struct backend *backend, bool reco
 	return 0;
 }
 
+/* A server that is asked. Sends nothing before judge_all has found misses. */
+struct asked {
+	struct client *client; /* NULL: none was named */
+	struct base_url base;
+	struct engine_facts facts;
+};
+
+static int connect_to(const struct command_line *cl, struct asked *a)
+{
+	const struct client_options how = {.connect_s = 5, .request_s = 120};
+	const char *url = option_value(cl, OPT_BACKEND), *what;
+	char error[400];
+
+	if (!url)
+		return 0;
+	if (base_url_parse(str_from(url), &a->base, &what) < 0) {
+		msg_error("why: --backend: %s", what);
+		return -1;
+	}
+	a->client = client_new(&how, &what);
+	if (!a->client) {
+		msg_error("why: %s", what);
+		return -1;
+	}
+	if (engine_detect(a->client, &a->base, option_value(cl, OPT_ENGINE), NULL, &a->facts, error, sizeof(error)) <
+	    0) {
+		msg_error("why: %s", error);
+		return -1;
+	}
+	return 0;
+}
+
+static void disconnect(struct asked *a)
+{
+	if (a->facts.profile)
+		engine_facts_release(&a->facts);
+	client_free(a->client);
+	base_url_release(&a->base);
+}
+
+/* The counts of the first verdict's misses, by the server itself. */
+static int ask(struct asked *a, struct report *report, struct verdicts *v)
+{
+	struct ask_counts counts;
+	struct why *w = &v->list[0];
+
+	if (!a->client)
+		return 0;
+	if (ask_misses(a->client, &a->base, &a->facts, report, w, &counts) < 0) {
+		msg_error("out of memory");
+		return -1;
+	}
+	v->unexpected -= counts.refuted;
+	if (w->nmisses + counts.refuted == 0)
+		return 0;
+	msg_note("%s (%s): of %llu misses %llu were counted by template and tokenizer, %llu by length alone",
+		 a->facts.name, a->base.root, (unsigned long long)(w->nmisses + counts.refuted),
+		 (unsigned long long)counts.counted, (unsigned long long)counts.lengths);
+	if (counts.refuted)
+		msg_note("%llu are none: its template lays these prompts out alike",
+			 (unsigned long long)counts.refuted);
+	if (counts.counted + counts.lengths < counts.asked && counts.error[0])
+		msg_note("the rest could not be counted: %s", counts.error);
+	return 0;
+}
+
 /* What each miss cost, by the time that the session took. */
 static int price(const struct report *report, struct verdicts *v)
 {
@@ -60,12 +131,14 @@ static int price(const struct report *report, struct verdicts *v)
 	return result;
 }
 
-static int judge_all(const struct command_line *cl, struct report *report, struct verdicts *v)
+static int judge_all(const struct command_line *cl, const struct asked *a, struct report *report, struct verdicts *v)
 {
 	const char *engine = option_value(cl, OPT_ENGINE);
 	struct backend backend = why_recognise(report);
 	const char *error;
 
+	if (a->client && a->facts.backend.engine != ENGINE_UNKNOWN)
+		return judge(report, &a->facts.backend, true, v);
 	if (engine && backend_parse(str_from(engine), &backend, &error) < 0) {
 		msg_error("why: --engine: \"%s\": %s", engine, error);
 		return -1;
@@ -101,6 +174,7 @@ static int print_why(const struct command_line *cl, struct input *in)
 {
 	struct report report;
 	struct verdicts v = {.n = 0};
+	struct asked asked = {.client = NULL};
 	struct buf text;
 	char error[512];
 	int status = EXIT_TROUBLE;
@@ -110,7 +184,8 @@ static int print_why(const struct command_line *cl, struct input *in)
 		msg_error("why: %s", error);
 		goto out;
 	}
-	if (judge_all(cl, &report, &v) < 0 || price(&report, &v) < 0)
+	if (connect_to(cl, &asked) < 0 || judge_all(cl, &asked, &report, &v) < 0 || ask(&asked, &report, &v) < 0 ||
+	    price(&report, &v) < 0)
 		goto out;
 	if (cl->json)
 		why_json(&report, v.list, v.n, &text);
@@ -125,6 +200,7 @@ static int print_why(const struct command_line *cl, struct input *in)
 out:
 	while (v.n > 0)
 		why_release(&v.list[--v.n]);
+	disconnect(&asked);
 	report_release(&report);
 	buf_release(&text);
 	return status;
@@ -150,6 +226,8 @@ const struct command cmd_why = {
 		"which the backend lays it out, where it first diverges, why, and what to do. Without TRACE: the\n"
 		"newest one made in this directory, else the newest. Without --engine: the backend that the\n"
 		"responses show; else one verdict each for some that differ.\n\n"
+		"With --backend a running server is asked: which engine it is, and how its template and tokenizer lay\n"
+		"out the requests of misses (they are sent there; nothing is generated). Counts are then counted.\n\n"
 		"Expected misses (first request, compaction, another model, ...) are counted and not blamed.",
 	.examples = examples,
 	.options = options,

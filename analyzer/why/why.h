@@ -49,14 +49,10 @@ struct why_miss {
 	int64_t byte_offset;       /* in the request's body; -1: unknown */
 	int64_t token_offset;      /* in the rendered prompt */
 	char *old_text, *new_text; /* excerpts, escaped, secrets masked; NULL: not kept */
+	bool counted;              /* by the backend's tokenizer, see why/ask.h; false: as the request's basis says */
 	int64_t matched_tokens, prompt_tokens;
 	int64_t lost_tokens; /* what would be reused were the cause undone, and those behind it; -1: unknown */
 	double seconds_lost; /* marginal, NaN: unknown; set by cost */
-};
-
-struct why_options {
-	bool has_backend;
-	struct backend backend; /* else: recognised per exchange; see candidates */
 };
 
 /* One backend under which the same requests were judged. */

@@ -26,8 +26,8 @@ static void place(const struct report *report, const struct why_miss *m, struct 
 {
 	char name[32], tokens[UNITS_CHARS], of[UNITS_CHARS];
 	report_exchange_name(report, &report->exchanges[m->exchange], name);
-	buf_printf(to, "request %s: matched %s of %s tokens", name, units_count(m->matched_tokens, tokens),
-		   units_count(m->prompt_tokens, of));
+	buf_printf(to, "request %s: matched %s of %s tokens%s", name, units_count(m->matched_tokens, tokens),
+		   units_count(m->prompt_tokens, of), m->counted ? " (counted)" : "");
 	if (m->broken && m->path)
 		buf_printf(to, ", diverges at token %s with %s", units_count(m->token_offset, tokens), m->path);
 	else if (!m->broken)
@@ -161,7 +161,7 @@ static void miss_json(const struct report *report, const struct why_miss *m, con
 	json_out_int_or_null(j, "matched_tokens", m->matched_tokens);
 	json_out_int_or_null(j, "prompt_tokens", m->prompt_tokens);
 	json_out_int_or_null(j, "lost_tokens", m->lost_tokens);
-	json_out_cstr(j, "tokens_basis", tokens_basis_name(e->basis));
+	json_out_cstr(j, "tokens_basis", m->counted ? "counted" : tokens_basis_name(e->basis));
 	json_out_cstr(j, "old", m->old_text);
 	json_out_cstr(j, "new", m->new_text);
 	json_out_object(j, "fix");
