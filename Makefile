@@ -39,7 +39,7 @@ Q := @
 say = @printf '  %-5s %s\n' '$(1)' '$(2)'
 endif
 
-.PHONY: all deps test-deps lint-deps demo test check unit e2e asan bench engines fuzz lint fmt install uninstall clean help FORCE
+.PHONY: all deps test-deps lint-deps demo test check unit e2e claude-versions asan bench engines fuzz lint fmt install uninstall clean help FORCE
 .DELETE_ON_ERROR:
 
 all: $(B)/kvscope $(B)/libkvscope.so
@@ -130,6 +130,11 @@ E2E := $(sort $(wildcard tests/e2e/t[0-9]*.sh tests/e2e/t[0-9]*.py))
 
 e2e: all $(HOST_BIN) agent ## the tests of the whole program alone
 	$(Q)B=$(abspath $(B)) tests/run $(E2E)
+
+CLAUDE_VERSIONS ?= 1.0.128 2.1.42 2.1.112 2.1.176 2.1.208 2.1.240 2.1.330
+claude-versions: all ## prefix breakers of more versions of the real client (CLAUDE_VERSIONS=...)
+	$(Q)for v in $(CLAUDE_VERSIONS); do echo "Claude Code $$v"; \
+		KVSCOPE_CLAUDE=$$v B=$(abspath $(B)) tests/run tests/e2e/t711_why_claude_more.py || exit 1; done
 
 check: lint asan ## what a change must pass besides the tests
 

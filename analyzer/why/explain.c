@@ -63,6 +63,16 @@ static void locate(const struct report *report, uint32_t exchange, const struct 
 	*tail = (uint64_t)((double)x->place.tail * scale);
 }
 
+/* The bytes of equal pieces behind the first difference. */
+static uint64_t equal_behind(const struct view *new, const struct comparison *first, const struct comparison *c)
+{
+	uint64_t before = 0;
+	for (size_t i = 0; i < first->new_piece; i++)
+		if (!(new->classes[i] & c->passed_over))
+			before += new->rendered.pieces[i].bytes;
+	return c->equal_bytes > before ? c->equal_bytes - before : 0;
+}
+
 void explain(const struct report *report, uint32_t exchange, const struct view *old, const struct view *new,
 	     const struct comparison *found, bool across, struct explained *x)
 {
@@ -72,7 +82,7 @@ void explain(const struct report *report, uint32_t exchange, const struct view *
 
 	*x = (struct explained){.first = c};
 	for (unsigned i = 0; i < COMPARE_EXCUSED_MAX; i++) {
-		uint64_t equal_bytes = c.equal_bytes;
+		uint64_t so_far = equal_behind(new, found, &c);
 		struct comparison next = c;
 		const struct breaker *cause = signs_cause(old, new, &next);
 		if (across && !cause->across)
@@ -82,7 +92,7 @@ void explain(const struct report *report, uint32_t exchange, const struct view *
 			x->cause = cause;
 			if (signs_moved_countdown(old, new) && strcmp(cause->name, "system_turn_hoisted") == 0)
 				explain_add_behind(x->behind, cause, breaker_find("total_tokens_reminder"));
-		} else if (cause->expected || next.equal_bytes > equal_bytes) {
+		} else if (cause->expected || equal_behind(new, found, &next) > so_far) {
 			explain_add_behind(x->behind, x->cause, cause);
 		}
 		if (cause->expected)
@@ -97,7 +107,7 @@ void explain(const struct report *report, uint32_t exchange, const struct view *
 	locate(report, exchange, old, new, x, &tail);
 	if (x->cause->expected)
 		return;
-	x->regained = c.equal_bytes - x->first.equal_bytes + tail;
+	x->regained = equal_behind(new, found, &c) + tail;
 	if (tools)
 		x->regained += tools_again(old, new, x->first.new_piece);
 }

@@ -66,6 +66,10 @@ t.ok(right >= 0.95 * SESSIONS, f"{right} of {SESSIONS} sessions right", "\n".joi
 t.equal(alarms, 0, "no false alarm")
 t.equal(missed, 0, "none missed")
 
+strange = [(m["exchange"], m["lost_tokens"], m["prompt_tokens"]) for m in said.values()
+           if m["lost_tokens"] is not None and not 0 <= m["lost_tokens"] <= m["prompt_tokens"]]
+t.ok(not strange, "nothing is lost that was not sent", strange)
+
 # Behaviour: as it was, the cache did not hold; undone, it does; with the first cause alone undone it does not yet.
 requests, checks = [], []
 for at, old, new, causes, ends in replays:

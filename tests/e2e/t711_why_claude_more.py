@@ -1,0 +1,178 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""kvscope why on the real Claude Code: breakers that can be provoked, and sessions that must stay quiet.
+
+--continue over four traces with CLAUDE.md edited and the git status changed, /compact and /clear, an MCP server with one
+more tool, another day, parallel sub-agents. The mock keeps every prompt as it is sent and caches all; its count is the
+oracle: an unexpected miss is said if and only if it had one. KVSCOPE_CLAUDE names another version (make claude-versions).
+"""
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import claude
+import lib
+
+VERSION = os.environ.get("KVSCOPE_CLAUDE", "2.1.112")
+FAKETIME = pathlib.Path("/usr/lib") / f"{os.uname().machine}-linux-gnu/faketime/libfaketime.so.1"
+command = claude.isolated(VERSION)
+t = lib.Test()
+ENGINE = "llama.cpp@b1+plain"
+SLACK = 0.02  # of a prompt: what is matched is estimated by bytes
+seen = {}
+
+
+def git(work, *arguments):
+    subprocess.run(["git", "-C", work, "-c", "user.email=me@example.com", "-c", "user.name=me", *arguments], check=True,
+                   stdout=subprocess.DEVNULL)
+
+
+class Session:
+    """A project, and a backend that keeps all."""
+
+    def __init__(self, model="claude-sonnet-4-5", script=claude.SCRIPT, options=()):
+        self.home, self.work = claude.project(t)
+        self.model = model
+        (self.work / "CLAUDE.md").write_text("# Rules\nUse tabs. Names are nouns.\n# Style\nShort sentences.\n")
+        git(self.work, "commit", "-q", "--allow-empty", "-m", "one")
+        self.mock = t.mock(*lib.FAST, "--cache-tokens", "100000000", "--script", str(script), *options)
+        self.traces = []
+
+    def run(self, *arguments, settings=(), driver=()):
+        prefix, _ = claude.arguments(self.mock.url, self.model, self.home, command, settings)
+        run = t.run([*driver, *command, "-p", *arguments, "--allowedTools", "Bash,Agent,Task", "--model", self.model],
+                    prefix=prefix, cwd=self.work, limit=150)
+        if run.status != 0:
+            print(f"# status {run.status}: {run.out[-300:]} {run.err[-300:]}")
+        self.traces.append(run.trace)
+        return run
+
+    def judge(self, name):
+        """The unexpected misses of all traces, checked against what the backend had cached; and all misses."""
+        self.mock.stop()
+        answer = t.command([lib.KVSCOPE, "why", "--engine", ENGINE, "--json", *self.traces])
+        misses = [m for m in json.loads(answer.out)["misses"] if m["cause"] != "first_request"]
+        log = {}
+        for entry in self.mock.bodies():
+            log.setdefault(entry["sha256"], entry)
+        exchanges = {}
+        for trace in self.traces:
+            for line in open(trace, encoding="utf-8"):
+                x = json.loads(line)
+                if x["type"] == "exchange" and x["request"]["sha256"] in log:
+                    exchanges[str(trace), x["id"]] = log[x["request"]["sha256"]]
+        refuted = []
+        for m in misses:
+            of = exchanges.get((m.get("trace") or str(self.traces[0]), m["exchange"]))
+            if of and not m["expected"] and of["cached_tokens"] > m["matched_tokens"] + SLACK * m["prompt_tokens"]:
+                refuted.append((m["exchange"], m["cause"], m["matched_tokens"], of["cached_tokens"]))
+        t.ok(not refuted, f"{name}: where a miss is said, the backend reused no more than that", refuted)
+        for m in misses:
+            seen.setdefault(m["cause"], name)
+            print(f"#   {name}: {m['cause']} {m['behind'] or ''} at {m['path']}, {m['lost_tokens']} tokens")
+        return misses, exchanges
+
+
+def causes(misses):
+    return {c for m in misses for c in [m["cause"], *m["behind"]]}
+
+
+# ---- four runs of one conversation
+s = Session()
+s.run("Please look around here.")
+plain = s.run("--continue", "And once more, please.")
+(s.work / "CLAUDE.md").write_text("# Rules\nUse spaces. Names are nouns.\n# Style\nShort sentences.\n")
+s.run("--continue", "A third time.")
+(s.work / "new.txt").write_text("new\n")
+git(s.work, "add", ".")
+s.run("--continue", "A fourth time.")
+misses, _ = s.judge("--continue")
+t.ok(causes(misses) <= {"memory_changed", "git_status_changed", "billing_header", "reminder_migrated", "reminder_changed"},
+     "--continue: nothing but what was done to it", causes(misses))
+t.ok(not [m for m in misses if m["trace"] == str(plain.trace) and m["cause"] != "billing_header"],
+     "--continue: continued without a change it is quiet", misses)
+
+# ---- the same with the setting that is proposed against the git status
+if "git_status_changed" in causes(misses):
+    env = next(m["fix"]["env"] for m in misses if "git_status_changed" in (m["cause"], *m["behind"]))
+    if env:
+        s = Session()
+        setting = [tuple(env.split("=", 1)), ("CLAUDE_CODE_ATTRIBUTION_HEADER", "0")]
+        s.run("Please look around here.", settings=setting)
+        (s.work / "new.txt").write_text("new\n")
+        git(s.work, "add", ".")
+        s.run("--continue", "And again.", settings=setting)
+        misses, _ = s.judge(f"with {env}")
+        t.ok("git_status_changed" not in causes(misses), f"with {env} the git status breaks nothing", misses)
+
+# ---- an MCP server with one more tool than before
+server = lib.CLIENTS / "mcp_server.py"
+
+
+def servers(*tools):
+    path = t.path("mcp.json")
+    path.write_text(json.dumps({"mcpServers": {"extra": {"command": sys.executable, "args": [str(server), *tools]}}}))
+    return ["--mcp-config", path, "--strict-mcp-config"]
+
+
+s = Session()
+s.run("Please look around here.", *servers("measure"))
+s.run("--continue", "And again.", *servers("measure", "weigh"))
+misses, exchanges = s.judge("one more MCP tool")
+grew = len({x["prompt"]["tools"] for trace in s.traces for x in map(json.loads, open(trace, encoding="utf-8"))
+            if x["type"] == "exchange" and x["prompt"] and x["prompt"]["tools"] > 1}) > 1
+t.equal("tools_grown" in causes(misses), grew, f"one more MCP tool: said, if it was sent (it was{'' if grew else ' not'})")
+
+# ---- another day
+if FAKETIME.exists():
+    s = Session()
+    s.run("Please look around here.")
+    s.run("--continue", "And again.", settings=[("LD_PRELOAD", str(FAKETIME)), ("FAKETIME", "+1d"),
+                                               ("FAKETIME_DONT_FAKE_MONOTONIC", "1")])
+    misses, _ = s.judge("another day")
+    t.ok(causes(misses) <= {"date_changed", "billing_header", "reminder_migrated", "reminder_changed"},
+         "another day: nothing but the date", causes(misses))
+else:
+    t.skip("another day", "there is no libfaketime")
+
+# ---- /compact and /clear
+base = json.loads(claude.SCRIPT.read_text())
+script = t.path("script.json")
+script.write_text(json.dumps({"rules": [{"when": {"user": "summary"}, "answer": [
+    {"text": "<summary>We looked around: there is a README.</summary>"}]}], **base}))
+messages = t.path("messages.json")
+messages.write_text(json.dumps(["Please look around here.", "And again.", "/compact", "After that.", "/clear", "A new task."]))
+s = Session(script=script)
+s.run("--input-format", "stream-json", "--output-format", "stream-json", "--verbose",
+      driver=[sys.executable, lib.CLIENTS / "stream_json.py", messages])
+misses, _ = s.judge("/compact")
+if shutil.which("true") and len(s.mock.bodies()) > 5:
+    t.ok(causes(misses) & {"compaction", "clear"}, "/compact: a conversation that began afresh is known", causes(misses))
+    t.ok(causes(misses) <= {"compaction", "clear", "billing_header", "text_moved_before_results"},
+         "/compact: nothing else is said", causes(misses))
+else:
+    t.skip("/compact", "this version takes no commands from a stream")
+
+# ---- agents in parallel: other heads, and no harm
+agents = t.path("agents.json")
+task = "Task" if VERSION.split(".") < ["2", "1"] or int(VERSION.split(".")[2]) < 63 else "Agent"
+
+
+def agent(n):
+    return {"tool_use": {"name": task, "input": {"description": f"Look {n}", "subagent_type": "general-purpose",
+                                                 "prompt": f"You are errand {n}. Look around and say what is there."}}}
+
+
+agents.write_text(json.dumps({
+    "rules": [{"when": {"user": "errand"}, "answer": [{"text": "There is a README."}]}],
+    "turns": [[{"text": "Two shall look."}, agent(1), agent(2)], [{"text": "Now one more."}, agent(3)], [{"text": "Done."}]]}))
+s = Session(script=agents, options=("--parallel", "4"))
+run = s.run("Please have others look around here.")
+lineages = {x["agent"] for x in run.exchanges()}
+misses, _ = s.judge("agents")
+t.ok(causes(misses) <= {"billing_header"}, f"agents: {len(lineages)} lineages, quiet", misses)
+print(f"# Claude Code {VERSION}: {dict(sorted(seen.items()))}")
+t.done()
