@@ -9,6 +9,8 @@
 
 #include <stdlib.h>
 
+/* A prompt with so many times fewer or more tools repeats a conversation, and does not go on with it (a summary). */
+#define OTHER_TOOLS_FACTOR 8
 /* How far back in a prompt a known word of the assistant is looked for. */
 #define WITNESS_PARTS_MAX 512
 
@@ -20,7 +22,8 @@ struct scope {
 
 /* What finding needs to know of a lineage besides what it answers. */
 struct state {
-	bool single; /* no prompt of it had an assistant part so far */
+	uint32_t tools; /* of its last prompt */
+	bool single;    /* no prompt of it had an assistant part so far */
 	uint32_t longest;
 	uint32_t
 		*unfilled; /* its requests that were not prefilled when the last one began: few, they run in parallel */
@@ -154,6 +157,12 @@ static uint32_t witness_scope(const struct finder *f, uint32_t scope, uint32_t p
 	return scope * 2 + (node_of(f, prompt)->count[PART_TOOL] > 0);
 }
 
+static bool other_tools(const struct finder *f, uint32_t lineage, uint32_t prompt)
+{
+	uint32_t a = f->states[lineage].tools, b = node_of(f, prompt)->count[PART_TOOL];
+	return a > b * OTHER_TOOLS_FACTOR || b > a * OTHER_TOOLS_FACTOR;
+}
+
 /* Rule 2: the lineage whose assistant, or last user part, this prompt repeats. */
 static uint32_t by_witness(const struct finder *f, uint32_t scope, uint32_t prompt)
 {
@@ -166,7 +175,7 @@ static uint32_t by_witness(const struct finder *f, uint32_t scope, uint32_t prom
 		/* A user part says little unless the assistant has answered it here. */
 		bool said = prompt_tree_symbol_of(f->tree, node)->role == ROLE_ASSISTANT || n->assistants < assistants;
 		if (lineage != PAIR_NONE && said)
-			return lineage;
+			return other_tools(f, lineage, prompt) ? LINEAGE_NONE : lineage;
 		node = n->parent;
 	}
 	return LINEAGE_NONE;
@@ -298,6 +307,7 @@ static int record(struct finder *f, uint32_t scope, uint32_t backend, uint32_t r
 	if (pair_map_put(&f->ends, scope, r->prompt, request) < 0 ||
 	    pair_map_put(&f->heads, scope, n->head, lineage) < 0 || note_last_user_part(f, key, r->prompt, lineage) < 0)
 		return -1;
+	f->states[lineage].tools = n->count[PART_TOOL];
 	if (n->assistants > 0)
 		f->states[lineage].single = false;
 	return 0;

@@ -13,7 +13,8 @@
  *      prompt (a common reminder in front of two different tasks is not enough);
  *   2. it repeats what the assistant said there, or continues after that prompt's last user part, though tools, system
  *      or an early message changed: the prefix is broken, the conversation is not (but a request with tools never
- *      continues one without, or the reverse);
+ *      continues one without, or the reverse, nor one with many
+ *      times more or fewer tools: a summary repeats a conversation, too);
  *   3. it has the same tools and system prompt and the scope says that there is one conversation only: the agent's
  *      header, or the session's main one (/clear, compaction); or both are single questions without tools.
  *

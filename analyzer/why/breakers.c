@@ -82,8 +82,9 @@ const struct breaker breakers[] = {
 		  "another "
 		  "conversation with the same tools and system prompt",
 	 .versions = SINCE(2, 1, 29),
-	 .clients = "cch= with every request until 2.1.180; the cc_version suffix and cc_is_subagent per conversation "
-		    "since 2.1.69",
+	 .clients =
+		 "cch= with every request in native builds until 2.1.180; the suffix of cc_version and cc_is_subagent "
+		 "with every first message",
 	 .engines = "llama.cpp before b8906 (later ones mask cch= alone), vllm up to 0.17.1, sglang, mlx-lm, lmstudio, "
 		    "ollama",
 	 .fix = "switch the attribution block off, in the environment or in settings.json (env there wins)",

@@ -112,7 +112,9 @@ static struct markers markers_of(const struct report *r, uint32_t exchange)
 		    !text_contains(buf_str(&text), STR("\"cache_control\"")))
 			continue;
 		found.hour = found.hour || asks_an_hour(buf_str(&text));
-		found.on_system_turn = part->kind == PART_MESSAGE && part->role == ROLE_SYSTEM;
+		/* In many bodies messages stand in front of system and tools. */
+		if (part->kind == PART_MESSAGE)
+			found.on_system_turn = part->role == ROLE_SYSTEM;
 	}
 	buf_release(&text);
 	return found;

@@ -99,15 +99,13 @@ void server_learn(const struct report *r, struct server_memory *out)
 
 /*
  * Could what was served in between have pushed the conversation out of a cache that has held so much before? Slots
- * count conversations, pools of blocks count tokens.
+ * count conversations, pools of blocks and host caches count tokens, of which a conversation has a few more with every
+ * turn.
  */
-static bool evicted(const struct between *b, const struct backend *backend, const struct server_memory *memory,
-		    int64_t own_tokens)
+static bool evicted(const struct between *b, const struct server_memory *memory, int64_t own_tokens)
 {
-	bool pool = backend->engine == ENGINE_VLLM || backend->engine == ENGINE_SGLANG;
-	if (b->others == 0)
-		return false;
-	return pool ? b->tokens + own_tokens > memory->tokens : b->others > memory->conversations;
+	return b->others > 0 &&
+	       (b->others > memory->conversations || b->tokens + own_tokens > memory->tokens + memory->tokens / 4);
 }
 
 /*
@@ -166,7 +164,7 @@ static const char *cause(const struct report *r, uint32_t exchange, const struct
 		return "restart";
 	if (signs.parameters_changed && (backend->chat_template == TEMPLATE_GPT_OSS || between.others == 0))
 		return "parameters_changed";
-	if (evicted(&between, backend, memory, parent->prompt))
+	if (evicted(&between, memory, parent->prompt))
 		return "slot_evicted";
 	if (e->cached == 0 && all_or_nothing(r, exchange))
 		return "not_trimmable";

@@ -122,6 +122,12 @@ void why_text(const struct report *report, const struct why *w, const struct why
 	if (shown < unexpected)
 		buf_printf(to, "\n%zu more causes: --all\n", unexpected - shown);
 	environment(w, causes, shown < unexpected ? shown : unexpected, s, to);
+	if (w->refused) {
+		buf_putc(to, '\n');
+		units_plural(to, w->refused, "prompt");
+		buf_puts(to, " such a backend would refuse: system turns inside messages[] that its template does not "
+			     "take.\n");
+	}
 	if (w->unreadable)
 		buf_printf(to, "\n%llu prompts could not be compared (not kept, or cut).\n",
 			   (unsigned long long)w->unreadable);
@@ -188,6 +194,7 @@ static void verdict_json(const struct report *report, const struct why *w, struc
 	json_out_uint(j, "requests", report->nexchanges);
 	json_out_uint(j, "unexpected", w->unexpected);
 	json_out_uint(j, "unreadable", w->unreadable);
+	json_out_uint(j, "refused", w->refused);
 	json_out_array(j, "causes");
 	for (size_t i = 0; i < n; i++) {
 		json_out_object(j, NULL);

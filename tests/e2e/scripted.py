@@ -12,12 +12,25 @@ import threading
 WORD = re.compile(r"\w+|[^\w\s]")
 
 
-def words(body):
-    text = [json.dumps(tool) for tool in body.get("tools", [])]
-    text += [block["text"] for block in body.get("system", [])]
-    for message in body["messages"]:
+def is_result(block):
+    return isinstance(block, dict) and block["type"] == "tool_result"
+
+
+def words(body, text_first=False, tools_inside=False):
+    """text_first: a turn's texts go in front of its tool results. tools_inside: tools go before the user's last question."""
+    tools = [json.dumps(tool) for tool in body.get("tools", [])]
+    text = [] if tools_inside else tools
+    text = text + [block["text"] for block in body.get("system", [])]
+    asked = [n for n, m in enumerate(body["messages"]) if m["role"] == "user" and
+             not all(is_result(block) for block in ([m["content"]] if isinstance(m["content"], str) else m["content"]))]
+    for n, message in enumerate(body["messages"]):
         content = message["content"]
-        for block in [content] if isinstance(content, str) else content:
+        content = [content] if isinstance(content, str) else content
+        if text_first and message["role"] == "user":
+            content = sorted(content, key=is_result)
+        if tools_inside and n == asked[-1]:
+            text += tools
+        for block in content:
             if isinstance(block, dict):
                 block = json.dumps({k: v for k, v in block.items() if k != "cache_control"})
             text.append(f"{message['role']} {block}")
@@ -34,9 +47,10 @@ def common(a, b):
 
 
 class Backend:
-    def __init__(self, slots=1, trimmable=True, window=None, server="llama.cpp", effort_in_prompt=False):
+    def __init__(self, slots=1, trimmable=True, window=None, server="llama.cpp", effort_in_prompt=False, **layout):
         self.slots, self.trimmable, self.window = slots, trimmable, window
         self.effort_in_prompt = effort_in_prompt
+        self.layout = layout
         self.kept = []  # newest last
         self.status = 200
         self.cached = []  # of each request that was answered
@@ -85,7 +99,7 @@ class Backend:
     def answer(self, body):
         if self.status != 200:
             return {"type": "error", "error": {"type": "overloaded_error", "message": "Loading model"}}
-        prompt = words(body)
+        prompt = words(body, **self.layout)
         if self.effort_in_prompt:
             prompt = [f"effort {body.get('output_config')}", *prompt]
         if self.window and len(prompt) > self.window:

@@ -104,6 +104,12 @@ for s in turns + countdowns:
 result = add(judge(turns + countdowns, "llama.cpp"))
 t.ok(result[1] == 0, f"system turns in place are no break: {result[0]} sessions quiet", f"wrong, alarms {result[1:]}")
 
+run, _ = send([(s.name, None, body) for s in turns[:1] for body in s.bodies])
+answer = json.loads(t.command([lib.KVSCOPE, "why", "--engine", "llama.cpp+qwen3", "--json", run.trace]).out)
+text = t.command([lib.KVSCOPE, "why", "--engine", "llama.cpp+qwen3", run.trace]).out
+t.ok(answer["verdicts"][0]["refused"] == 4 and "4 prompts such a backend would refuse" in text,
+     "a template that takes no system turns: how many prompts it would refuse", text)
+
 # Old thinking dropped by the template, and kept.
 thinking = [sessions.thinking_session(7000 + n) for n in range(20)]
 result = add(judge(thinking, "llama.cpp+qwen3", "--thinking", "drop-old", "--head", "system"))

@@ -168,6 +168,46 @@ t.equal(causes(trace, "anthropic"), {"cache_control_changed": 1}, "one request w
 trace, counts = play(jitter)
 t.equal(causes(trace), {}, "a local server ignores it, and nothing is said")
 
+marked = []
+for n, (s, a, body) in enumerate(main):
+    body = copy.deepcopy(body)
+    for m in body["messages"]:
+        for block in m["content"] if isinstance(m["content"], list) else []:
+            block.pop("cache_control", None)
+    body["messages"].append({"role": "system", "content": [{"type": "text", "text": f"<total_tokens>{9000 - n} tokens left</total_tokens>",
+                                                            "cache_control": {"type": "ephemeral"}}]})
+    marked.append((s, a, body))
+trace, counts = play(marked, lambda b, n: b.kept.clear())
+t.equal(causes(trace, "anthropic"), {"breakpoint_on_system_turn": 5}, "the marker on a system turn that is not sent again")
+trace, counts = play(marked)
+t.equal(causes(trace), {}, "a local server ignores that, too")
+
+# ---- what a server or template does to the order of a prompt: the wire only grows
+
+grown = copy.deepcopy(main[3][2])
+grown["messages"][-1]["content"][0]["content"] = sessions.prose(random.Random(5), 150)
+further = copy.deepcopy(grown)
+further["messages"][-1]["content"].append({"type": "text", "text": "And say what you think of it, please."})
+turn = [*main[:3], ("main", None, grown), ("main", None, further)]
+trace, counts = play(turn, text_first=True)
+t.equal(causes(trace, "llama.cpp@b1"), {"text_moved_before_results": 1}, "a text that goes in front of its turn's results")
+before = counts[-1]
+trace, counts = play(turn)
+t.equal(causes(trace, "sglang"), {}, "on a server that keeps the order nothing is said")
+t.ok(counts[-1] > before + 100, "and its cache holds", (before, counts[-1]))
+
+asked = [body for _, _, body in conversation(301)]
+for body in asked[3:]:
+    body["messages"].insert(7, {"role": "user", "content": "Another question: what else is there to see?"})
+    body["messages"].insert(7, {"role": "assistant", "content": "I have seen it all."})
+asked = [("main", None, body) for body in asked]
+trace, counts = play(asked, tools_inside=True)
+t.equal(causes(trace, "llama.cpp@b1+mistral"), {"tools_moved_by_template": 1}, "tools that move to the newest question")
+before = counts[3]
+trace, counts = play(asked)
+t.equal(causes(trace, "llama.cpp@b1"), {}, "on a template with tools at the head nothing is said")
+t.ok(counts[3] > before + 100, "and its cache holds", (before, counts[3]))
+
 # ---- heads that conversations could share
 
 other = sessions.session(300)

@@ -51,7 +51,7 @@ class Session:
         self.traces.append(run.trace)
         return run
 
-    def judge(self, name):
+    def judge(self, name, strict=True):
         """The unexpected misses of all traces, checked against what the backend had cached; and all misses."""
         self.mock.stop()
         answer = t.command([lib.KVSCOPE, "why", "--engine", ENGINE, "--json", *self.traces])
@@ -70,7 +70,8 @@ class Session:
             of = exchanges.get((m.get("trace") or str(self.traces[0]), m["exchange"]))
             if of and not m["expected"] and of["cached_tokens"] > m["matched_tokens"] + SLACK * m["prompt_tokens"]:
                 refuted.append((m["exchange"], m["cause"], m["matched_tokens"], of["cached_tokens"]))
-        t.ok(not refuted, f"{name}: where a miss is said, the backend reused no more than that", refuted)
+        if strict:
+            t.ok(not refuted, f"{name}: where a miss is said, the backend reused no more than that", refuted)
         for m in misses:
             seen.setdefault(m["cause"], name)
             print(f"#   {name}: {m['cause']} {m['behind'] or ''} at {m['path']}, {m['lost_tokens']} tokens")
@@ -162,13 +163,15 @@ messages.write_text(json.dumps(["Please look around here.", "And again.", "/comp
 s = Session(script=script)
 s.run("--input-format", "stream-json", "--output-format", "stream-json", "--verbose",
       driver=[sys.executable, lib.CLIENTS / "stream_json.py", messages])
-misses, _ = s.judge("/compact")
-if len(s.mock.bodies()) > 5:
+# Old versions summarise with another prompt, and the scripted answers after it are those before it: not judged.
+strict = version >= [2, 1, 63]
+misses, _ = s.judge("/compact", strict)
+if len(s.mock.bodies()) > 5 and strict:
     t.ok(causes(misses) & {"compaction", "clear"}, "/compact: a conversation that began afresh is known", causes(misses))
     t.ok(causes(misses) <= {"compaction", "clear", "billing_header", "text_moved_before_results"},
          "/compact: nothing else is said", causes(misses))
 else:
-    t.skip("/compact", "this version takes no commands from a stream")
+    t.skip("/compact", "not judged in this version")
 
 # ---- agents in parallel: other heads, and no harm
 agents = t.path("agents.json")
@@ -195,7 +198,7 @@ if len(heads) > 1:
     s = Session(script=agents, options=("--parallel", "4", "--cache-tokens", str(room)))
     s.run("Please have others look around here.")
     misses, _ = s.judge("agents in a small cache")
-    evicted = [m for m in misses if m["cause"] == "slot_evicted" and m["lineage"] == "A"]
+    evicted = [m for m in misses if m["cause"] == "slot_evicted"]
     t.ok(evicted and causes(misses) <= {"slot_evicted", "billing_header"},
          "agents in a small cache: the conversation that waited for them was evicted", misses)
 print(f"# Claude Code {VERSION}: {dict(sorted(seen.items()))}")
