@@ -97,7 +97,10 @@ static size_t date_length(struct str s, size_t from)
 	while (at < s.n) {
 		size_t n = digits(s, at);
 		if (n > 0) {
-			year = year || (n == 4 && (s.p[at] == '1' || s.p[at] == '2'));
+			bool is_year = n == 4 && (s.p[at] == '1' || s.p[at] == '2');
+			if (is_year && year)
+				break; /* of the next date */
+			year = year || is_year;
 			numbers++;
 		} else if ((n = calendar_name(s, at)) > 0) {
 			names++;
