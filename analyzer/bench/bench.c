@@ -11,6 +11,7 @@
 
 #define ANSWER_MAX ((size_t)4 << 20)
 #define WARM_UP_BYTES 2000
+#define WARM_UP_SLOW_S 20.0
 #define BYTES_PER_TOKEN 4.0 /* where nobody counts */
 #define RUNGS 2             /* parts of the system prompt that are sent for the rates alone: a quarter and a half */
 
@@ -180,8 +181,9 @@ static double warm_up(struct sending *g)
 		} else {
 			per_token = s.ttft_s * BYTES_PER_TOKEN / WARM_UP_BYTES;
 		}
+		bool slow = s.ttft_s > WARM_UP_SLOW_S; /* what it waited for hardly counts, and twice is too long */
 		sample_release(&s);
-		if (per_token < 0)
+		if (per_token < 0 || slow)
 			break;
 	}
 	free(text);

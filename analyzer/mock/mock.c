@@ -383,8 +383,10 @@ int mock_open(struct mock *m, struct loop *l, const struct mock_options *options
 	}
 	if (http_server_open(&m->server, l, options->port, &handlers, limits, m) < 0)
 		return -1;
-	m->server.habits = (struct http_server_habits){
-		.headers = p->headers, .http10 = p->http10, .unread_resets = p->unread_resets};
+	m->server.habits = (struct http_server_habits){.headers = p->headers,
+						       .errors_close = p->errors_close,
+						       .http10 = p->http10,
+						       .unread_resets = p->unread_resets};
 	return 0;
 }
 

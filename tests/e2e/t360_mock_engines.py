@@ -174,6 +174,10 @@ with t.mock(*LLAMA, "--flag", "cache-ram=0") as mock:
     n, hit = cached(chat(mock, TEXT[:len(TEXT) // 2]))
     t.ok(hit > 0.9 * n, "... a prompt that parts in the middle keeps its beginning", (n, hit))
     t.equal(cached(chat(mock, TEXT, cache_prompt=False))[1], 0, "... cache_prompt false: nothing is reused")
+    t.equal((request(mock, "GET", "/nothing").headers["connection"], request(mock, "GET", "/health").headers["connection"]),
+            ("close", None), "... an error ends the connection")
+    t.equal([post(mock, path, {"model": "m"}).status for path in ("/v1/messages", "/v1/chat/completions")], [500, 400],
+            "... a message without messages is a server error, a chat without them is not")
 with t.mock(*LLAMA) as mock:
     for text in (TEXT, SECRET * 100):
         chat(mock, text)
