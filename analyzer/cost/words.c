@@ -9,14 +9,14 @@
 /* Savings below this share of the session are none. */
 #define SAVED_MIN 0.005
 #define UNSPLIT_MAX 0.1 /* of the prefill */
-#define FACTOR_MIN 1.1 /* less is told in per cent */
+#define FACTOR_MIN 1.1  /* less is told in per cent */
 #define MINUTES_FROM_S 600
 
 /* "57 of 66 minutes", "35.8 s of 40.4 s". */
 static void part_of(struct buf *to, double part, double whole)
 {
 	char a[UNITS_CHARS], b[UNITS_CHARS];
-	if (whole >= MINUTES_FROM_S)
+	if (whole >= MINUTES_FROM_S && part >= 60)
 		buf_printf(to, "%.0f of %.0f minutes", part / 60, whole / 60);
 	else
 		buf_printf(to, "%s of %s", units_seconds(part, a), units_seconds(whole, b));
