@@ -150,6 +150,17 @@ static bool is_wanted(const struct http1_head *head, enum kvs_llm_api api)
 	return api != KVS_API_NONE && head->has_body && str_eq(head->method, STR("POST"));
 }
 
+/* So much is going to come: no need to grow by steps. What is only said to come must not cost much. */
+static void reserve_body(struct buf *body, struct str length)
+{
+	enum { SAID_MAX = 4 << 20 };
+	size_t n = 0;
+	for (size_t i = 0; i < length.n && length.p[i] >= '0' && length.p[i] <= '9' && n < SAID_MAX; i++)
+		n = 10 * n + (size_t)(length.p[i] - '0');
+	if (n > 0 && n <= SAID_MAX)
+		buf_reserve(body, n);
+}
+
 static int begin_exchange(struct talk *t, const struct http1_head *head, struct str path, struct str query)
 {
 	struct exchange *x = &t->x;
@@ -159,6 +170,7 @@ static int begin_exchange(struct talk *t, const struct http1_head *head, struct 
 	if (!x->request.method || !x->request.path || copy_headers(head, &x->request.headers, &x->request.nheaders) < 0)
 		return -1;
 	x->request.content_encoding = copy_header(head, STR("content-encoding"));
+	reserve_body(&x->request.body, http1_header_of(head, STR("content-length")));
 	x->session = copy_header(head, STR("x-claude-code-session-id"));
 	x->agent = copy_header(head, STR("x-claude-code-agent-id"));
 	begin_body(t, &t->request_body, x->request.content_encoding, request_decoded);
