@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "engines/probe.h"
+#include "replay/stats.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -12,15 +13,16 @@
 #define ANSWER_MAX ((size_t)4 << 20)
 #define WARM_UP_BYTES 2000
 #define WARM_UP_SLOW_S 20.0
-#define BYTES_PER_TOKEN 4.0 /* where nobody counts */
-#define RUNGS 2             /* parts of the system prompt that are sent for the rates alone: a quarter and a half */
+#define BYTES_PER_TOKEN 4.0            /* where nobody counts */
+#define NONCES UINT64_C(1000000000000) /* of twelve digits */
+#define RUNGS 2 /* parts of the system prompt that are sent for the rates alone: a quarter and a half */
 
 struct sending {
 	struct bench *b;
 	struct client *client;
 	const struct bench_events *events;
 	size_t done, all;
-	uint64_t nonce;
+	uint64_t random; /* where the nonces come from */
 	uint64_t begun_ns;
 	double work_s, work_done_s; /* estimated: of all requests, and of those that were answered */
 	char *error;
@@ -129,6 +131,12 @@ static void send_one(struct sending *g, const struct bench_prompt *p, double wor
 	buf_release(&body);
 }
 
+/* Numbers that follow each other would share their first digits, and so the first tokens of their prompts. */
+static uint64_t next_nonce(struct sending *g)
+{
+	return (random_next(&g->random) >> 11) % NONCES;
+}
+
 /* ---- what the backend allows */
 
 static void find_cold(struct sending *g)
@@ -163,12 +171,12 @@ static double warm_up(struct sending *g)
 	struct bench_sample s;
 	double per_token = NAN;
 	char *text = bench_prose(WARM_UP_BYTES);
-	struct bench_prompt p = {.question = text ? text : "", .nonce = ++g->nonce, .max_tokens = 1};
+	struct bench_prompt p = {.question = text ? text : "", .max_tokens = 1};
 
 	b->bytes_per_token = NAN;
 	for (int i = 0; i < 2; i++) { /* the first one may wait for what later ones do not */
 		sample_init(&s);
-		p.nonce = ++g->nonce;
+		p.nonce = next_nonce(g);
 		empty_cache(g);
 		send_one(g, &p, 0, &s);
 		if (s.outcome != CLIENT_DONE) {
@@ -235,14 +243,14 @@ static void send_run(struct sending *g, struct bench_run *run, double cold_s)
 	char salt[32];
 	size_t bytes = bytes_of(b, b->options.query_tokens[run->size]);
 	bool on = run->mode == BENCH_ON;
-	uint64_t nonce = ++g->nonce;
+	uint64_t nonce = next_nonce(g);
 
 	empty_cache(g);
 	for (unsigned i = 0; i <= BENCH_WITH; i++) {
 		bool with = i < BENCH_WITH;
 		bool reuses = on && with;
 		if (!reuses) {
-			nonce = ++g->nonce;
+			nonce = next_nonce(g);
 			if (i > 0)
 				empty_cache(g);
 		}
@@ -269,7 +277,8 @@ static void send_rungs(struct sending *g, double cold_s)
 
 	for (unsigned part = 1; part <= RUNGS; part++) {
 		char *question = bench_question(0, bytes_of(b, b->options.query_tokens[0]));
-		snprintf(salt, sizeof(salt), "kvscope-%llu", (unsigned long long)++g->nonce);
+		uint64_t nonce = next_nonce(g);
+		snprintf(salt, sizeof(salt), "kvscope-%llu", (unsigned long long)nonce);
 		size_t bytes = strlen(b->system) * part / 4;
 		/* Not within a character. */
 		while (bytes > 0 && ((unsigned char)b->system[bytes] & 0xc0) == 0x80)
@@ -277,7 +286,7 @@ static void send_rungs(struct sending *g, double cold_s)
 		const struct bench_prompt p = {.system = b->system,
 					       .system_bytes = bytes,
 					       .question = question ? question : "",
-					       .nonce = g->nonce,
+					       .nonce = nonce,
 					       .salt = b->cold & BENCH_COLD_SALT ? salt : NULL,
 					       .max_tokens = b->options.max_tokens};
 		struct bench_rung *rung = &b->rungs[b->nrungs++];
@@ -309,7 +318,7 @@ int bench_run_all(struct bench *b, struct client *client, const struct bench_eve
 {
 	struct sending g = {.b = b, .client = client, .events = events, .error = error, .error_bytes = error_bytes};
 
-	g.nonce = b->options.seed % 100000007 * 1000;
+	g.random = b->options.seed ? b->options.seed : 1;
 	find_cold(&g);
 	double per_token = warm_up(&g);
 	if (per_token < 0)

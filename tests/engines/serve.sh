@@ -20,7 +20,7 @@ llama.cpp)
 		-t "$(nproc)" "$@"
 	;;
 mlx-lm)
-	exec "$cache/mlx/bin/mlx_lm.server" --model "$cache/smollm2-hf" --host 127.0.0.1 --port "$port" \
+	exec "$cache/mlx/bin/mlx_lm.server" --model "$cache/smollm2-1layer-hf" --host 127.0.0.1 --port "$port" \
 		--max-tokens 512 "$@"
 	;;
 vllm)
