@@ -250,7 +250,8 @@ size_t bench_rates(const struct bench *b, struct bench_rate out[4])
 		const struct rate_sum *s = &sums[part];
 		if (s->n == 0 || n == 4)
 			continue;
-		out[n++] = (struct bench_rate){
+		struct bench_rate *rate = &out[n++];
+		*rate = (struct bench_rate){
 			.part = part,
 			.prompt = s->prompt < 0 ? -1 : s->prompt / (int64_t)s->n,
 			.ttft_s = s->ttft / (double)s->n,
