@@ -22,12 +22,23 @@ static const char *const side_names[] = {
 	[SIDE_NEITHER] = "neither",
 };
 
-static void place(const struct report *report, const struct why_miss *m, struct buf *to)
+/* What an earlier prompt of whatever conversation had in common, where that is more than the parent's part. */
+static void matched_elsewhere(const struct why *w, const struct why_miss *m, struct buf *to)
+{
+	int64_t any = w->requests[m->exchange].matched_any_tokens;
+	char tokens[UNITS_CHARS];
+
+	if (!m->counted && m->matched_tokens != TOKENS_UNKNOWN && any > m->matched_tokens)
+		buf_printf(to, " (%s with another conversation's)", units_count(any, tokens));
+}
+
+static void place(const struct report *report, const struct why *w, const struct why_miss *m, struct buf *to)
 {
 	char name[32], tokens[UNITS_CHARS], of[UNITS_CHARS];
 	report_exchange_name(report, &report->exchanges[m->exchange], name);
 	buf_printf(to, "request %s: matched %s of %s tokens%s", name, units_count(m->matched_tokens, tokens),
 		   units_count(m->prompt_tokens, of), m->counted ? " (counted)" : "");
+	matched_elsewhere(w, m, to);
 	if (m->broken && m->path)
 		buf_printf(to, ", diverges at token %s with %s", units_count(m->token_offset, tokens), m->path);
 	else if (!m->broken)
@@ -58,7 +69,7 @@ static void cause_text(const struct report *report, const struct why *w, const s
 	if (!isnan(c->seconds_lost))
 		buf_printf(to, ", %s", units_seconds(c->seconds_lost, number));
 	buf_printf(to, "\n   %s.\n   ", b->title);
-	place(report, m, to);
+	place(report, w, m, to);
 	buf_putc(to, '\n');
 	excerpts(m, s, to);
 	for (size_t i = 0; i < WHY_BEHIND_MAX && m->behind[i]; i++)
@@ -77,7 +88,7 @@ static void cause_text(const struct report *report, const struct why *w, const s
 		if (w->misses[i].cause != b || i == c->worst)
 			continue;
 		buf_puts(to, "   also ");
-		place(report, &w->misses[i], to);
+		place(report, w, &w->misses[i], to);
 		buf_putc(to, '\n');
 	}
 }
@@ -133,9 +144,9 @@ void why_text(const struct report *report, const struct why *w, const struct why
 			   (unsigned long long)w->unreadable);
 }
 
-static void miss_json(const struct report *report, const struct why_miss *m, const struct backend *b,
-		      struct json_out *j)
+static void miss_json(const struct report *report, const struct why *w, const struct why_miss *m, struct json_out *j)
 {
+	const struct backend *b = &w->backend;
 	char backend[64];
 	const struct report_exchange *e = &report->exchanges[m->exchange];
 	char lineage[8];
@@ -165,6 +176,7 @@ static void miss_json(const struct report *report, const struct why_miss *m, con
 	json_out_int_or_null(j, "byte_offset", m->byte_offset);
 	json_out_int_or_null(j, "token_offset", m->token_offset);
 	json_out_int_or_null(j, "matched_tokens", m->matched_tokens);
+	json_out_int_or_null(j, "matched_any_tokens", w->requests[m->exchange].matched_any_tokens);
 	json_out_int_or_null(j, "prompt_tokens", m->prompt_tokens);
 	json_out_int_or_null(j, "lost_tokens", m->lost_tokens);
 	json_out_cstr(j, "tokens_basis", m->counted ? "counted" : tokens_basis_name(e->basis));
@@ -222,7 +234,7 @@ void why_json(const struct report *report, const struct why *verdicts, size_t n,
 	json_out_array(&j, "misses");
 	for (size_t i = 0; i < n; i++)
 		for (size_t k = 0; k < verdicts[i].nmisses; k++)
-			miss_json(report, &verdicts[i].misses[k], &verdicts[i].backend, &j);
+			miss_json(report, &verdicts[i], &verdicts[i].misses[k], &j);
 	json_out_end(&j);
 	json_out_end(&j);
 	buf_putc(to, '\n');
