@@ -93,7 +93,7 @@ struct mock_profile {
 	int unknown_status;                       /* of paths that are not there */
 	const char *unknown, *unknown_type;       /* templates; NULL: an error of the API */
 	const char *error, *openai_error;         /* templates of errors of either API; NULL: as the API has it */
-	int invalid_status;  /* of a body that is no request of Anthropic's API; 0: 400 */
+	int invalid_status;                       /* of a body that is no request of Anthropic's API; 0: 400 */
 	const char *invalid;                      /* ... of a body that is no request; NULL: like other errors */
 
 	/* The command line */
