@@ -101,11 +101,10 @@ static int fit_backend(struct work *w, uint32_t backend)
 		const struct cost_exchange *c = &w->cost->exchanges[i];
 		if (c->backend != backend || !fits(w, i))
 			continue;
-		w->points[n++] = (struct cost_point){
-			.n = (double)c->prefilled,
-			.p = (double)c->reused,
-			.seconds = isnan(w->stamps[i].reported) ? w->stamps[i].waited : w->stamps[i].reported,
-		};
+		const struct stamps *s = &w->stamps[i];
+		double seconds = isnan(s->reported) ? s->waited : s->reported;
+		w->points[n] = (struct cost_point){(double)c->prefilled, (double)c->reused, seconds};
+		n++;
 	}
 	return cost_model_fit(w->points, n, &w->cost->backends[backend].model_fit);
 }

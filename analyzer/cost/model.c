@@ -73,7 +73,7 @@ static void set_up(const struct cost_point *points, const double *weights, size_
 static bool solve(const struct equations *e, unsigned set, double *x)
 {
 	double m[TERMS][TERMS + 1];
-	int at[TERMS], k = 0;
+	int at[TERMS] = {0}, k = 0;
 
 	for (int i = 0; i < TERMS; i++)
 		if (set & (1u << i))
