@@ -22,6 +22,8 @@ static const struct engine_rules engine_table[] = {
 	/* cch= masked since b8906; system turns go to the template as they are. */
 	{ENGINE_LLAMACPP, {8906, 0, 0}, BILLING_MASKED, TURNS_IN_PLACE, false, true, 1},
 	{ENGINE_LLAMACPP, {0, 0, 0}, BILLING_KEPT, TURNS_IN_PLACE, false, true, 1},
+	/* Tries the template in use, as 0.32.0 was seen to do: merged to the head only where that refuses them. */
+	{ENGINE_VLLM, {0, 32, 0}, BILLING_REMOVED, TURNS_IN_PLACE, true, false, 16},
 	/* Block removed after 0.17.1; merged to the head unless --chat-template names a template that takes them. */
 	{ENGINE_VLLM, {0, 17, 2}, BILLING_REMOVED, TURNS_HOISTED, true, false, 16},
 	{ENGINE_VLLM, {0, 0, 0}, BILLING_KEPT, TURNS_HOISTED, true, false, 16},

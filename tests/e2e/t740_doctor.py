@@ -111,7 +111,7 @@ t.equal((none["client"]["path"], none["client"]["version"]), (None, None), "no c
 # ---- settings
 user, project = HOME / ".claude/settings.json", PROJECT / ".claude/settings.json"
 local = PROJECT / ".claude/settings.local.json"
-base = ("--engine", "vllm+plain", "--", new)
+base = ("--engine", "vllm+qwen3", "--", new)
 run = doctor("--check", *base)
 t.ok(run.status == 1 and "is not set" in run.out and '"env": {' in run.out, "--check: a missing setting is status 1", run.out)
 name, value = CAPABILITIES.split("=")

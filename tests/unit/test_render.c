@@ -61,7 +61,10 @@ static void test_rules(void **state)
 	assert_int_equal(rules("vllm@0.17.1").billing, BILLING_KEPT);
 	assert_int_equal(rules("vllm@0.18").billing, BILLING_REMOVED);
 	assert_int_equal(rules("vllm").block_tokens, 16);
-	assert_int_equal(rules("vllm+llama3").system_turns, TURNS_HOISTED);
+	assert_int_equal(rules("vllm@0.29+llama3").system_turns, TURNS_HOISTED);
+	assert_int_equal(rules("vllm@0.32+llama3").system_turns, TURNS_IN_PLACE);
+	assert_int_equal(rules("vllm+llama3").system_turns, TURNS_IN_PLACE);
+	assert_int_equal(rules("vllm+qwen3").system_turns, TURNS_HOISTED);
 	assert_int_equal(rules("sglang+llama3").system_turns, TURNS_IN_PLACE);
 	assert_int_equal(rules("sglang+qwen3").system_turns, TURNS_HOISTED);
 	assert_int_equal(rules("llama.cpp+qwen3").system_turns, TURNS_REFUSED);
