@@ -29,18 +29,31 @@ struct segment {
 
 /* One segment of a body with all copies resolved. */
 struct item {
-	uint32_t part; /* BODY_LITERAL: segment `segment` of exchange `exchange` */
+	uint32_t part_at; /* parts before it in its list */
+	uint32_t part;    /* BODY_LITERAL: segment `segment` of exchange `exchange` */
 	int32_t step;
 	uint32_t index;
 	uint32_t exchange;
 	uint32_t segment;
 };
 
+/*
+ * The items of one exchange's body, and the prompt that they make. The next body of a conversation takes its base's
+ * list over and changes its end, so that a walk in file order costs what is new and not the length of every body.
+ */
 struct item_list {
 	uint32_t exchange; /* INDEX_NONE: unused */
 	uint64_t used;
 	struct item *items;
 	size_t n, capacity;
+	struct trace_prompt_part *prompt;
+	size_t nprompt, prompt_capacity;
+	size_t first[PART_KINDS]; /* in prompt; SIZE_MAX: none of that kind */
+	/* The base that the list was taken over from: its first `kept` items, then these. */
+	uint32_t before; /* INDEX_NONE: it was not */
+	size_t kept;
+	struct item *ending;
+	size_t nending, ending_capacity;
 };
 
 struct indexed_exchange {
@@ -51,6 +64,7 @@ struct indexed_exchange {
 	struct segment *segments;
 	uint32_t nsegments;
 	uint32_t nitems;
+	uint32_t parts_kept; /* the parts that its prompt and its base's both begin with; set with its list */
 };
 
 struct indexed_part {
@@ -80,8 +94,6 @@ struct trace_index {
 
 	struct item_list lists[INDEX_LISTS];
 	uint64_t clock;
-	struct trace_prompt_part *prompt;
-	size_t prompt_capacity;
 	size_t text_bytes; /* held in parts[].text */
 };
 
@@ -90,6 +102,10 @@ const char *line_read_exchange(const struct trace *t, const cJSON *line, struct 
 			       struct indexed_exchange *at);
 /* The value of "text" or "base64" appended to out. False if there is neither, or no memory. */
 bool line_read_text(const cJSON *object, struct buf *out);
+
+/* items.c: the list of an exchange that has a request body, valid until the next call. NULL: no memory. */
+const struct item_list *index_items(struct trace *t, uint32_t exchange);
+void item_list_release(struct item_list *list);
 
 /* rebuild.c */
 void index_release_rebuilt(struct trace_index *in, size_t nparts);

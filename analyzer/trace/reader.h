@@ -101,6 +101,11 @@ void trace_release(struct trace *t);
  */
 int trace_prompt(struct trace *t, size_t exchange, const struct trace_prompt_part **out, size_t *n, char *error,
 		 size_t error_bytes);
+/*
+ * How many parts a prompt that trace_prompt gave begins with that an earlier one began with too, at the same places; a
+ * lower bound, 0 where the two are not near in the chain of deltas.
+ */
+size_t trace_prompt_kept(const struct trace *t, size_t exchange, size_t earlier);
 /* Where a part of a prompt begins in the exchange's body; -1: no memory, or the prompt has no such part. */
 int64_t trace_part_offset(struct trace *t, size_t exchange, const struct trace_prompt_part *part);
 /*

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Prompts and bodies, put together from deltas. */
-#include "base/array.h"
+/* Texts of parts and bodies, put together from deltas. */
 #include "trace/index.h"
 
 #include <errno.h>
@@ -39,162 +38,6 @@ static cJSON *load_line(const struct trace *t, uint64_t offset, uint64_t bytes, 
 	return line;
 }
 
-/* ---- prompts: lists of items */
-
-static struct item_list *cached(struct trace_index *in, uint32_t exchange)
-{
-	for (size_t i = 0; i < INDEX_LISTS; i++) {
-		if (in->lists[i].exchange != exchange)
-			continue;
-		in->lists[i].used = ++in->clock;
-		return &in->lists[i];
-	}
-	return NULL;
-}
-
-/* The list that was not used for longest, other than `keep`. */
-static struct item_list *oldest(struct trace_index *in, const struct item_list *keep)
-{
-	struct item_list *found = NULL;
-	for (size_t i = 0; i < INDEX_LISTS; i++)
-		if (&in->lists[i] != keep && (!found || in->lists[i].used < found->used))
-			found = &in->lists[i];
-	return found;
-}
-
-/* Builds the items of an exchange whose base is resolved already (NULL: it has none). */
-static int apply(const struct trace *t, uint32_t exchange, const struct item_list *base, struct item_list *to)
-{
-	const struct indexed_exchange *at = &t->index->exchanges[exchange];
-	struct item *grown = array_grow(to->items, &to->capacity, at->nitems, sizeof(*grown));
-	if (!grown)
-		return -1;
-	to->items = grown;
-	to->n = 0;
-	for (uint32_t i = 0; i < at->nsegments; i++) {
-		const struct segment *s = &at->segments[i];
-		if (s->kind == SEGMENT_COPY) {
-			memcpy(to->items + to->n, base->items + s->start, s->count * sizeof(*to->items));
-			to->n += s->count;
-			continue;
-		}
-		to->items[to->n++] = (struct item){
-			.part = s->kind == SEGMENT_PART ? s->part : BODY_LITERAL,
-			.step = s->step,
-			.index = s->index,
-			.exchange = exchange,
-			.segment = i,
-		};
-	}
-	return 0;
-}
-
-/* Valid until the next call. NULL: no memory. */
-static const struct item_list *resolve(struct trace *t, uint32_t exchange)
-{
-	struct trace_index *in = t->index;
-	uint32_t *chain = NULL;
-	size_t n = 0, capacity = 0;
-	struct item_list *list = NULL;
-
-	/* Down to something known, then up again. Bases stand earlier in the file, so this ends. */
-	for (uint32_t x = exchange; x != INDEX_NONE && !(list = cached(in, x)); x = in->exchanges[x].base) {
-		uint32_t *grown = array_grow(chain, &capacity, n + 1, sizeof(*grown));
-		if (!grown) {
-			free(chain);
-			return NULL;
-		}
-		chain = grown;
-		chain[n++] = x;
-	}
-	while (n > 0) {
-		struct item_list *to = oldest(in, list);
-		to->exchange = INDEX_NONE;
-		if (apply(t, chain[--n], list, to) < 0) {
-			list = NULL;
-			break;
-		}
-		to->exchange = chain[n];
-		to->used = ++in->clock;
-		/* What served as a base is the first to go: a long walk must not push out other conversations' lists.
-		 */
-		if (list)
-			list->used = 0;
-		list = to;
-	}
-	free(chain);
-	return list;
-}
-
-/* The places of parts, told from one part to the next of its kind (docs/trace-format.md). */
-struct places {
-	int64_t message[PART_KINDS], index[PART_KINDS];
-};
-
-static void places_begin(struct places *p)
-{
-	for (size_t k = 0; k < PART_KINDS; k++)
-		p->message[k] = p->index[k] = -1;
-}
-
-static struct trace_prompt_part places_next(struct places *p, const struct trace *t, const struct item *item)
-{
-	enum part_kind kind = t->parts[item->part].kind;
-	int64_t usual = item->step == 0 ? p->index[kind] + 1 : 0;
-	p->message[kind] += item->step;
-	p->index[kind] = item->index == BODY_INDEX_USUAL ? usual : item->index;
-	return (struct trace_prompt_part){item->part, (uint32_t)p->message[kind], (uint32_t)p->index[kind]};
-}
-
-int trace_prompt(struct trace *t, size_t exchange, const struct trace_prompt_part **out, size_t *n, char *error,
-		 size_t error_bytes)
-{
-	struct trace_index *in = t->index;
-	struct places places;
-
-	if (!in->exchanges[exchange].has_request) {
-		*out = NULL;
-		*n = 0;
-		return 0;
-	}
-	const struct item_list *list = resolve(t, (uint32_t)exchange);
-	struct trace_prompt_part *grown =
-		list ? array_grow(in->prompt, &in->prompt_capacity, list->n, sizeof(*grown)) : NULL;
-	if (!grown)
-		return fail(t, "out of memory", error, error_bytes);
-	in->prompt = grown;
-	places_begin(&places);
-	size_t count = 0;
-	for (size_t i = 0; i < list->n; i++)
-		if (list->items[i].part != BODY_LITERAL)
-			in->prompt[count++] = places_next(&places, t, &list->items[i]);
-	*out = in->prompt;
-	*n = count;
-	return 0;
-}
-
-int64_t trace_part_offset(struct trace *t, size_t exchange, const struct trace_prompt_part *part)
-{
-	const struct item_list *list =
-		t->index->exchanges[exchange].has_request ? resolve(t, (uint32_t)exchange) : NULL;
-	struct places places;
-	uint64_t at = 0;
-
-	places_begin(&places);
-	for (size_t i = 0; list && i < list->n; i++) {
-		const struct item *item = &list->items[i];
-		if (item->part == BODY_LITERAL) {
-			at += t->index->exchanges[item->exchange].segments[item->segment].bytes;
-			continue;
-		}
-		struct trace_prompt_part found = places_next(&places, t, item);
-		if (found.part == part->part && found.message == part->message && found.index == part->index)
-			return (int64_t)at;
-		at += t->parts[item->part].bytes;
-	}
-	return -1;
-}
-
 /* ---- texts */
 
 static void forget_texts(struct trace_index *in, size_t nparts)
@@ -210,8 +53,7 @@ void index_release_rebuilt(struct trace_index *in, size_t nparts)
 {
 	forget_texts(in, nparts);
 	for (size_t i = 0; i < INDEX_LISTS; i++)
-		free(in->lists[i].items);
-	free(in->prompt);
+		item_list_release(&in->lists[i]);
 }
 
 /* The text of a part that has one of its own, appended. */
@@ -344,7 +186,7 @@ int trace_request_body(struct trace *t, size_t exchange, struct buf *out, char *
 
 	if (!t->index->exchanges[exchange].has_request || t->content == CONTENT_NONE)
 		return not_kept(t, x, "request", error, error_bytes);
-	const struct item_list *list = resolve(t, (uint32_t)exchange);
+	const struct item_list *list = index_items(t, (uint32_t)exchange);
 	if (!list)
 		return fail(t, "out of memory", error, error_bytes);
 	for (size_t i = 0; i < list->n; i++) {
@@ -366,7 +208,7 @@ int trace_request_outline(struct trace *t, size_t exchange, struct buf *out, cha
 
 	if (!t->index->exchanges[exchange].has_request || t->content == CONTENT_NONE)
 		return not_kept(t, &t->exchanges[exchange], "request", error, error_bytes);
-	const struct item_list *list = resolve(t, (uint32_t)exchange);
+	const struct item_list *list = index_items(t, (uint32_t)exchange);
 	if (!list)
 		return fail(t, "out of memory", error, error_bytes);
 	for (size_t i = 0; i < list->n; i++) {

@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: MIT */
+/* What bodies are made of, and the prompts in them, put together from deltas. */
+#include "base/array.h"
+#include "trace/index.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* How far up the chain of deltas an earlier exchange is looked for. */
+#define KEPT_STEPS_MAX 16
+
+void item_list_release(struct item_list *list)
+{
+	free(list->items);
+	free(list->prompt);
+	free(list->ending);
+	*list = (struct item_list){.exchange = INDEX_NONE};
+}
+
+static struct item_list *cached(struct trace_index *in, uint32_t exchange)
+{
+	for (size_t i = 0; i < INDEX_LISTS; i++) {
+		if (in->lists[i].exchange != exchange)
+			continue;
+		in->lists[i].used = ++in->clock;
+		return &in->lists[i];
+	}
+	return NULL;
+}
+
+/* The list that was not used for longest, other than `keep`. */
+static struct item_list *oldest(struct trace_index *in, const struct item_list *keep)
+{
+	struct item_list *found = NULL;
+	for (size_t i = 0; i < INDEX_LISTS; i++)
+		if (&in->lists[i] != keep && (!found || in->lists[i].used < found->used))
+			found = &in->lists[i];
+	return found;
+}
+
+/* ---- places of parts, told from one part to the next of its kind (docs/trace-format.md) */
+
+/* Where in the prompt of a list the last part of each kind stands; found when asked for. */
+struct last_parts {
+	bool known[PART_KINDS];
+	size_t at[PART_KINDS]; /* SIZE_MAX: none */
+};
+
+static size_t last_part(const struct trace *t, const struct item_list *list, struct last_parts *last,
+			enum part_kind kind)
+{
+	if (!last->known[kind]) {
+		size_t i = list->first[kind] == SIZE_MAX ? 0 : list->nprompt;
+		while (i > 0 && t->parts[list->prompt[i - 1].part].kind != kind)
+			i--;
+		last->at[kind] = i ? i - 1 : SIZE_MAX;
+		last->known[kind] = true;
+	}
+	return last->at[kind];
+}
+
+static int append_part(const struct trace *t, struct item_list *list, struct last_parts *last, const struct item *item)
+{
+	struct trace_prompt_part *grown =
+		array_grow(list->prompt, &list->prompt_capacity, list->nprompt + 1, sizeof(*grown));
+	if (!grown)
+		return -1;
+	list->prompt = grown;
+	enum part_kind kind = t->parts[item->part].kind;
+	size_t before = last_part(t, list, last, kind);
+	int64_t message = before == SIZE_MAX ? -1 : (int64_t)grown[before].message;
+	int64_t index = before == SIZE_MAX ? -1 : (int64_t)grown[before].index;
+	int64_t usual = item->step == 0 ? index + 1 : 0;
+	if (list->first[kind] == SIZE_MAX)
+		list->first[kind] = list->nprompt;
+	last->at[kind] = list->nprompt;
+	grown[list->nprompt++] = (struct trace_prompt_part){
+		.part = item->part,
+		.message = (uint32_t)(message + item->step),
+		.index = (uint32_t)(item->index == BODY_INDEX_USUAL ? usual : item->index),
+	};
+	return 0;
+}
+
+/* ---- lists */
+
+static size_t parts_before(const struct item_list *list, size_t item)
+{
+	return item < list->n ? list->items[item].part_at : list->nprompt;
+}
+
+/* Cuts it to its first n items. */
+static void cut(struct item_list *list, size_t n)
+{
+	list->nprompt = parts_before(list, n);
+	list->n = n;
+	for (size_t k = 0; k < PART_KINDS; k++)
+		if (list->first[k] != SIZE_MAX && list->first[k] >= list->nprompt)
+			list->first[k] = SIZE_MAX;
+}
+
+/* Room for n items is there. */
+static int append_item(const struct trace *t, struct item_list *list, struct last_parts *last, struct item item)
+{
+	item.part_at = (uint32_t)list->nprompt;
+	if (item.part != BODY_LITERAL && append_part(t, list, last, &item) < 0)
+		return -1;
+	list->items[list->n++] = item;
+	return 0;
+}
+
+/* The first n items of another list, all at once. */
+static int copy_head(struct item_list *to, const struct item_list *from, size_t n)
+{
+	size_t parts = parts_before(from, n);
+	struct item *items = array_grow(to->items, &to->capacity, n + 1, sizeof(*items));
+	if (!items)
+		return -1;
+	to->items = items;
+	struct trace_prompt_part *prompt = array_grow(to->prompt, &to->prompt_capacity, parts + 1, sizeof(*prompt));
+	if (!prompt)
+		return -1;
+	to->prompt = prompt;
+	if (n)
+		memcpy(items, from->items, n * sizeof(*items));
+	if (parts)
+		memcpy(prompt, from->prompt, parts * sizeof(*prompt));
+	memcpy(to->first, from->first, sizeof(to->first));
+	to->n = n;
+	to->nprompt = parts;
+	for (size_t k = 0; k < PART_KINDS; k++)
+		if (to->first[k] != SIZE_MAX && to->first[k] >= parts)
+			to->first[k] = SIZE_MAX;
+	return 0;
+}
+
+static void empty(struct item_list *list)
+{
+	list->exchange = list->before = INDEX_NONE;
+	list->n = list->nprompt = list->nending = 0;
+	for (size_t k = 0; k < PART_KINDS; k++)
+		list->first[k] = SIZE_MAX;
+}
+
+/* The items that a body begins with and its base's too. */
+static size_t head_kept(const struct indexed_exchange *at)
+{
+	const struct segment *s = at->segments;
+	return at->base != INDEX_NONE && at->nsegments && s->kind == SEGMENT_COPY && s->start == 0 ? s->count : 0;
+}
+
+/* The segments of an exchange from the one given on; base: the items of its base from the number `from` on. */
+static int append_segments(const struct trace *t, uint32_t exchange, uint32_t segment, const struct item *base,
+			   size_t from, struct item_list *to)
+{
+	const struct indexed_exchange *at = &t->index->exchanges[exchange];
+	struct last_parts last = {{false}, {0}};
+	struct item *grown = array_grow(to->items, &to->capacity, (size_t)at->nitems + 1, sizeof(*grown));
+	if (!grown)
+		return -1;
+	to->items = grown;
+	for (uint32_t i = segment; i < at->nsegments; i++) {
+		const struct segment *s = &at->segments[i];
+		struct item item = {
+			.part = s->kind == SEGMENT_PART ? s->part : BODY_LITERAL,
+			.step = s->step,
+			.index = s->index,
+			.exchange = exchange,
+			.segment = i,
+		};
+		if (s->kind != SEGMENT_COPY && append_item(t, to, &last, item) < 0)
+			return -1;
+		for (size_t k = 0; s->kind == SEGMENT_COPY && k < s->count; k++) {
+			size_t number = s->start + k;
+			if (append_item(t, to, &last, number < from ? to->items[number] : base[number - from]) < 0)
+				return -1;
+		}
+	}
+	return 0;
+}
+
+/* Makes the base's own list that of the exchange. What it cuts off is kept beside it. */
+static int take_over(const struct trace *t, uint32_t exchange, struct item_list *list)
+{
+	size_t kept = head_kept(&t->index->exchanges[exchange]), ending = list->n - kept;
+	struct item *saved = array_grow(list->ending, &list->ending_capacity, ending + 1, sizeof(*saved));
+	if (!saved)
+		return -1;
+	list->ending = saved;
+	if (ending)
+		memcpy(saved, list->items + kept, ending * sizeof(*saved));
+	list->nending = ending;
+	list->before = list->exchange;
+	list->kept = kept;
+	list->exchange = INDEX_NONE;
+	cut(list, kept);
+	if (append_segments(t, exchange, 1, saved, kept, list) < 0) {
+		empty(list);
+		return -1;
+	}
+	return 0;
+}
+
+/* A list of its own for an exchange; its base stays as it is (NULL: it has none). */
+static int copy_from(const struct trace *t, uint32_t exchange, const struct item_list *base, struct item_list *to)
+{
+	size_t kept = base ? head_kept(&t->index->exchanges[exchange]) : 0;
+	empty(to);
+	if (kept && copy_head(to, base, kept) < 0)
+		return -1;
+	return append_segments(t, exchange, kept ? 1 : 0, base ? base->items : NULL, 0, to);
+}
+
+/* The list of an exchange that another was made from lately, made again. NULL: there is none, or no memory. */
+static struct item_list *restored(struct trace *t, uint32_t exchange)
+{
+	struct trace_index *in = t->index;
+	struct last_parts last = {{false}, {0}};
+	for (size_t i = 0; i < INDEX_LISTS; i++) {
+		const struct item_list *from = &in->lists[i];
+		if (from->exchange == INDEX_NONE || from->before != exchange)
+			continue;
+		struct item_list *to = oldest(in, from);
+		size_t n = from->kept + from->nending;
+		empty(to);
+		struct item *grown = array_grow(to->items, &to->capacity, n + 1, sizeof(*grown));
+		if (!grown)
+			return NULL;
+		to->items = grown;
+		if (copy_head(to, from, from->kept) < 0)
+			return NULL;
+		for (size_t k = 0; k < from->nending; k++)
+			if (append_item(t, to, &last, from->ending[k]) < 0)
+				return NULL;
+		to->exchange = exchange;
+		to->used = ++in->clock;
+		return to;
+	}
+	return NULL;
+}
+
+/* The step from a base (NULL: none) to an exchange. */
+static struct item_list *step(struct trace *t, uint32_t exchange, struct item_list *base)
+{
+	struct trace_index *in = t->index;
+	struct indexed_exchange *at = &in->exchanges[exchange];
+	size_t kept = base ? head_kept(at) : 0, copied = 0;
+
+	at->parts_kept = base ? (uint32_t)parts_before(base, kept) : 0;
+	if (base && kept > 0 && kept * 2 >= base->n) {
+		if (take_over(t, exchange, base) < 0)
+			return NULL;
+		base->exchange = exchange;
+		base->used = ++in->clock;
+		return base;
+	}
+	struct item_list *to = oldest(in, base);
+	if (copy_from(t, exchange, base, to) < 0) {
+		empty(to);
+		return NULL;
+	}
+	to->exchange = exchange;
+	to->used = ++in->clock;
+	/* Who goes on from a base makes it the first to go: a conversation must not push out others' lists. */
+	for (uint32_t i = 0; base && i < at->nsegments; i++)
+		copied += at->segments[i].kind == SEGMENT_COPY ? at->segments[i].count : 0;
+	if (base && copied * 2 >= base->n)
+		base->used = 0;
+	return to;
+}
+
+const struct item_list *index_items(struct trace *t, uint32_t exchange)
+{
+	struct trace_index *in = t->index;
+	uint32_t *chain = NULL;
+	size_t n = 0, capacity = 0;
+	struct item_list *list = NULL;
+
+	/* Down to something known, then up again. Bases stand earlier in the file, so this ends. */
+	for (uint32_t x = exchange; x != INDEX_NONE && !(list = cached(in, x)) && !(list = restored(t, x));
+	     x = in->exchanges[x].base) {
+		uint32_t *grown = array_grow(chain, &capacity, n + 1, sizeof(*grown));
+		if (!grown) {
+			free(chain);
+			return NULL;
+		}
+		chain = grown;
+		chain[n++] = x;
+	}
+	while (n > 0 && (list = step(t, chain[n - 1], list)))
+		n--;
+	free(chain);
+	return list;
+}
+
+/* ---- prompts */
+
+int trace_prompt(struct trace *t, size_t exchange, const struct trace_prompt_part **out, size_t *n, char *error,
+		 size_t error_bytes)
+{
+	*out = NULL;
+	*n = 0;
+	if (!t->index->exchanges[exchange].has_request)
+		return 0;
+	const struct item_list *list = index_items(t, (uint32_t)exchange);
+	if (!list) {
+		snprintf(error, error_bytes, "%s: out of memory", t->path);
+		return -1;
+	}
+	*out = list->prompt;
+	*n = list->nprompt;
+	return 0;
+}
+
+size_t trace_prompt_kept(const struct trace *t, size_t exchange, size_t earlier)
+{
+	size_t kept = SIZE_MAX;
+	for (int i = 0; i < KEPT_STEPS_MAX && exchange != earlier; i++) {
+		const struct indexed_exchange *at = &t->index->exchanges[exchange];
+		if (at->base == INDEX_NONE || !at->parts_kept)
+			return 0;
+		kept = at->parts_kept < kept ? at->parts_kept : kept;
+		exchange = at->base;
+	}
+	return exchange == earlier ? kept : 0;
+}
+
+int64_t trace_part_offset(struct trace *t, size_t exchange, const struct trace_prompt_part *part)
+{
+	const struct item_list *list =
+		t->index->exchanges[exchange].has_request ? index_items(t, (uint32_t)exchange) : NULL;
+	uint64_t at = 0;
+
+	for (size_t i = 0; list && i < list->n; i++) {
+		const struct item *item = &list->items[i];
+		if (item->part == BODY_LITERAL) {
+			at += t->index->exchanges[item->exchange].segments[item->segment].bytes;
+			continue;
+		}
+		const struct trace_prompt_part *found = &list->prompt[item->part_at];
+		if (found->part == part->part && found->message == part->message && found->index == part->index)
+			return (int64_t)at;
+		at += t->parts[item->part].bytes;
+	}
+	return -1;
+}
