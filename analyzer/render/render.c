@@ -26,21 +26,43 @@ struct rendering {
 	render_text_fn *text;
 	void *context;
 	struct rendered *out;
-	uint32_t last_user; /* message index of the last turn in which the user himself spoke */
+	uint32_t last_user; /* see struct render_mark */
 };
 
 void rendered_release(struct rendered *r)
 {
 	free(r->pieces);
+	free(r->marks);
 	*r = (struct rendered){0};
 }
 
 size_t rendered_common(const struct rendered *a, const struct rendered *b)
 {
-	size_t n = a->n < b->n ? a->n : b->n, i = 0;
-	while (i < n && memcmp(&a->pieces[i].digest, &b->pieces[i].digest, sizeof(a->pieces[i].digest)) == 0)
-		i++;
-	return i;
+	size_t same = 0, end = a->n < b->n ? a->n : b->n;
+	while (same < end) {
+		size_t middle = same + (end - same) / 2;
+		if (memcmp(a->pieces[middle].chain, b->pieces[middle].chain, sizeof(a->pieces[middle].chain)) == 0)
+			same = middle + 1;
+		else
+			end = middle;
+	}
+	return same;
+}
+
+uint64_t rendered_bytes(const struct rendered *r, size_t pieces)
+{
+	return pieces < r->n ? r->pieces[pieces].before : r->bytes;
+}
+
+/* The digests are hashes already: mixing them in keeps 128 bits apart. */
+static void chain(uint64_t hash[2], const struct digest *digest)
+{
+	uint64_t words[4];
+	memcpy(words, digest, sizeof(words));
+	for (int i = 0; i < 2; i++) {
+		hash[i] = (hash[i] ^ words[i]) * UINT64_C(0x9e3779b97f4a7c15) + words[i + 2];
+		hash[i] ^= hash[i] >> 29;
+	}
 }
 
 static const struct trace_part *part_of(const struct rendering *r, size_t i)
@@ -82,10 +104,16 @@ static void add(struct rendering *r, size_t i, enum render_place place, bool mov
 				       .index = at->index,
 				       .moved = moved,
 				       .digest = part->normalised,
-				       .bytes = part->normalised_bytes};
+				       .bytes = part->normalised_bytes,
+				       .before = out->bytes};
 	if (part->block == BLOCK_BILLING && r->rules->billing == BILLING_MASKED)
 		masked_digest(r, at->part, &piece->digest);
+	if (out->n > 1)
+		memcpy(piece->chain, piece[-1].chain, sizeof(piece->chain));
+	chain(piece->chain, &piece->digest);
 	out->bytes += piece->bytes;
+	if (place != RENDER_MESSAGES)
+		out->heads = out->n;
 }
 
 /* Adds the parts of one kind, in their order. */
@@ -102,13 +130,40 @@ static bool is_system_turn(const struct trace_part *part)
 }
 
 /* A turn that templates count as the user's: one that is not made of tool results alone. */
-static void find_last_user(struct rendering *r)
+static bool is_users(const struct trace_part *part)
 {
-	r->last_user = 0;
-	for (size_t i = 0; i < r->n; i++) {
+	return part->kind == PART_MESSAGE && part->role == ROLE_USER && part->block != BLOCK_TOOL_RESULT;
+}
+
+static uint64_t mix(uint64_t hash, uint64_t value)
+{
+	hash = (hash ^ value) * UINT64_C(0x9e3779b97f4a7c15);
+	return hash ^ hash >> 29;
+}
+
+/* Fills what marks say of the prompt itself, from a part on whose own mark says it already. */
+static void survey(struct rendering *r, size_t from)
+{
+	struct render_mark *marks = r->out->marks;
+	for (size_t i = from; i < r->n; i++) {
 		const struct trace_part *part = part_of(r, i);
-		if (part->kind == PART_MESSAGE && part->role == ROLE_USER && part->block != BLOCK_TOOL_RESULT)
-			r->last_user = r->prompt[i].message;
+		const struct trace_prompt_part *at = &r->prompt[i];
+		marks[i + 1].last_user = is_users(part) ? at->message : marks[i].last_user;
+		marks[i + 1].heads = marks[i].heads;
+		if (part->kind != PART_MESSAGE)
+			marks[i + 1].heads =
+				mix(mix(marks[i].heads, at->part + 1), (uint64_t)at->message << 32 | at->index);
+	}
+	r->last_user = marks[r->n].last_user;
+}
+
+static void mark(struct rendering *r, size_t from, size_t to)
+{
+	for (size_t i = from; i < to; i++) {
+		struct render_mark *m = &r->out->marks[i];
+		m->pieces = (uint32_t)r->out->n;
+		m->dropped = r->out->dropped;
+		m->refused = r->out->refused;
 	}
 }
 
@@ -141,12 +196,14 @@ static void add_message(struct rendering *r, size_t from, size_t to)
 	}
 }
 
-static void add_messages(struct rendering *r)
+/* The messages from a part on. */
+static void add_messages(struct rendering *r, size_t from)
 {
 	bool tools_inside = r->rules->tools == TOOLS_BEFORE_LAST_USER, tools_done = !tools_inside;
-	for (size_t i = 0; i < r->n;) {
+	for (size_t i = from; i < r->n;) {
 		const struct trace_part *part = part_of(r, i);
 		if (part->kind != PART_MESSAGE) {
+			mark(r, i, i + 1);
 			i++;
 			continue;
 		}
@@ -154,6 +211,7 @@ static void add_messages(struct rendering *r)
 		while (end < r->n && part_of(r, end)->kind == PART_MESSAGE &&
 		       r->prompt[end].message == r->prompt[i].message)
 			end++;
+		mark(r, i, end);
 		if (!tools_done && r->prompt[i].message == r->last_user) {
 			add_kind(r, PART_TOOL, RENDER_HEAD_TOOLS);
 			tools_done = true;
@@ -166,22 +224,66 @@ static void add_messages(struct rendering *r)
 	}
 	if (!tools_done)
 		add_kind(r, PART_TOOL, RENDER_HEAD_TOOLS);
+	mark(r, r->n, r->n + 1);
 }
 
-int render_prompt(const struct render_rules *rules, const struct trace_part *parts,
-		  const struct trace_prompt_part *prompt, size_t n, render_text_fn *text, void *context,
-		  struct rendered *out)
+/* Where the message begins that the first `kept` parts end with: more of it may come, or less. */
+static size_t message_start(const struct rendering *r, size_t kept)
+{
+	size_t i = kept;
+	while (i > 0 && part_of(r, i - 1)->kind == PART_MESSAGE &&
+	       (i == kept || r->prompt[i - 1].message == r->prompt[i].message))
+		i--;
+	return i;
+}
+
+/* Goes on from what *out holds, where that comes to the same. */
+static bool go_on(struct rendering *r, size_t kept)
+{
+	struct rendered *out = r->out;
+	size_t from = kept < out->nmarks ? message_start(r, kept) : 0;
+	if (from == 0 || r->rules->tools == TOOLS_BEFORE_LAST_USER || r->rules->system_turns == TURNS_HOISTED)
+		return false;
+	const struct render_mark before = out->marks[out->nmarks - 1];
+	survey(r, from);
+	const struct render_mark *now = &out->marks[r->n];
+	if (now->heads != before.heads ||
+	    (r->rules->thinking == THINKING_DROPPED_OLD && now->last_user != before.last_user))
+		return false;
+	const struct render_mark *m = &out->marks[from];
+	out->bytes = rendered_bytes(out, m->pieces);
+	out->n = m->pieces;
+	out->dropped = m->dropped;
+	out->refused = m->refused;
+	out->kept = out->n;
+	add_messages(r, from);
+	return true;
+}
+
+int render_continue(const struct render_rules *rules, const struct trace_part *parts,
+		    const struct trace_prompt_part *prompt, size_t n, size_t kept, render_text_fn *text, void *context,
+		    struct rendered *out)
 {
 	struct rendering r = {rules, parts, prompt, n, text, context, out, 0};
-	out->n = 0;
-	out->bytes = 0;
-	out->dropped = 0;
-	out->refused = false;
 	struct render_piece *grown = array_grow(out->pieces, &out->capacity, n + 1, sizeof(*grown));
 	if (!grown)
 		return -1;
 	out->pieces = grown;
-	find_last_user(&r);
+	struct render_mark *marks = array_grow(out->marks, &out->marks_capacity, n + 1, sizeof(*marks));
+	if (!marks)
+		return -1;
+	out->marks = marks;
+	bool done = go_on(&r, kept);
+	out->nmarks = n + 1;
+	if (done)
+		return 0;
+
+	out->n = out->kept = out->heads = 0;
+	out->bytes = 0;
+	out->dropped = 0;
+	out->refused = false;
+	marks[0] = (struct render_mark){0};
+	survey(&r, 0);
 
 	if (rules->tools == TOOLS_BEFORE_SYSTEM)
 		add_kind(&r, PART_TOOL, RENDER_HEAD_TOOLS);
@@ -193,6 +295,13 @@ int render_prompt(const struct render_rules *rules, const struct trace_part *par
 	}
 	if (rules->tools == TOOLS_AFTER_SYSTEM)
 		add_kind(&r, PART_TOOL, RENDER_HEAD_TOOLS);
-	add_messages(&r);
+	add_messages(&r, 0);
 	return 0;
+}
+
+int render_prompt(const struct render_rules *rules, const struct trace_part *parts,
+		  const struct trace_prompt_part *prompt, size_t n, render_text_fn *text, void *context,
+		  struct rendered *out)
+{
+	return render_continue(rules, parts, prompt, n, 0, text, context, out);
 }

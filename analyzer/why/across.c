@@ -51,7 +51,7 @@ static size_t keys_of(const struct exchange *x, const struct view *v, struct dig
 	const struct digest *system = NULL;
 	size_t ntools = 0, n = 0;
 
-	for (size_t i = 0; i < v->rendered.n; i++) {
+	for (size_t i = 0; i < v->rendered.heads; i++) {
 		const struct render_piece *p = &v->rendered.pieces[i];
 		if (v->classes[i] & PIECE_TOOL) {
 			for (size_t b = 0; b < sizeof(tools.b); b++)

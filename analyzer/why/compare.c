@@ -30,11 +30,27 @@ static void take(const struct view *v, size_t *i, size_t pieces, uint64_t *bytes
 		*bytes += v->rendered.pieces[(*i)++].bytes;
 }
 
+/* Pieces that both begin with and of which the same are passed over. */
+static size_t head(const struct view *old, const struct view *new, uint32_t passed_over, uint64_t *equal_bytes)
+{
+	size_t n = rendered_common(&old->rendered, &new->rendered), i = 0;
+
+	*equal_bytes = rendered_bytes(&new->rendered, n);
+	if (!passed_over)
+		return n;
+	*equal_bytes = 0;
+	for (; i < n && !((old->classes[i] ^ new->classes[i]) & passed_over); i++)
+		if (!(new->classes[i] & passed_over))
+			*equal_bytes += new->rendered.pieces[i].bytes;
+	return i;
+}
+
 void compare(const struct view *old, const struct view *new, struct comparison *c)
 {
-	size_t i = 0, k = 0, excused = 0;
+	size_t i = head(old, new, c->passed_over, &c->equal_bytes), k = i, excused = 0;
 
-	c->common_bytes = c->old_common_bytes = c->equal_bytes = 0;
+	c->old_common_bytes = rendered_bytes(&old->rendered, i);
+	c->common_bytes = rendered_bytes(&new->rendered, k);
 	for (;;) {
 		pass_over(old, &i, c->passed_over, &c->old_common_bytes);
 		pass_over(new, &k, c->passed_over, &c->common_bytes);

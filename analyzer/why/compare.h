@@ -14,6 +14,7 @@
 /* A rendered prompt with the trace that its pieces point into. */
 struct view {
 	struct trace *trace;
+	uint32_t next; /* 1 + which of its exchanges; 0: none yet */
 	struct rendered rendered;
 	uint32_t *classes; /* per piece: enum piece_class bits */
 	size_t classes_capacity;

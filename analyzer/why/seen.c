@@ -55,6 +55,13 @@ static void begin(uint64_t hash[2], const char *model, const char *server)
 	chain(hash, &d[1]);
 }
 
+/* Stands for the pieces up to this one, and the model and server. */
+static void key_of(const uint64_t seed[2], const struct render_piece *piece, uint64_t hash[2])
+{
+	for (int i = 0; i < 2; i++)
+		hash[i] = seed[i] ^ piece->chain[i];
+}
+
 static int keep(struct seen *s, const uint64_t hash[2])
 {
 	struct prefix *p = calloc(1, sizeof(*p));
@@ -72,25 +79,20 @@ static int keep(struct seen *s, const uint64_t hash[2])
 int seen_add(struct seen *s, const char *model, const char *server, const struct rendered *prompt, size_t known,
 	     uint64_t *bytes)
 {
-	uint64_t hash[2], length = 0;
+	uint64_t seed[2], hash[2];
 	size_t found = known; /* pieces that were there */
 
-	*bytes = 0;
-	begin(hash, model, server);
-	for (size_t i = 0; i < prompt->n; i++) {
+	*bytes = rendered_bytes(prompt, known);
+	begin(seed, model, server);
+	for (size_t i = known; i < prompt->n; i++) {
 		struct prefix *p = NULL;
-		chain(hash, &prompt->pieces[i].digest);
-		length += prompt->pieces[i].bytes;
-		if (i < known) {
-			*bytes = length;
-			continue;
-		}
 		if (i >= found + SEEN_STRIDE && i % SEEN_STRIDE != 0 && i + 1 != prompt->n)
 			continue;
+		key_of(seed, &prompt->pieces[i], hash);
 		HASH_FIND(hh, s->prefixes, hash, sizeof(p->hash), p);
 		if (p) {
 			found = i + 1;
-			*bytes = length;
+			*bytes = rendered_bytes(prompt, found);
 		} else if (keep(s, hash) < 0) {
 			return -1;
 		}

@@ -77,19 +77,24 @@ int view_render(struct views *v, uint32_t exchange, struct view *out)
 	const struct trace_prompt_part *prompt;
 	struct trace *t = &v->report->traces[e->trace];
 	char error[256];
-	size_t n;
+	size_t n, number = (size_t)(e->x - t->exchanges), kept = 0;
+	uint32_t before = out->trace == t ? out->next : 0;
 
 	out->trace = t;
-	if (trace_prompt(t, (size_t)(e->x - t->exchanges), &prompt, &n, error, sizeof(error)) < 0)
+	out->next = 0;
+	if (trace_prompt(t, number, &prompt, &n, error, sizeof(error)) < 0)
 		return -1;
-	if (render_prompt(&v->rules, t->parts, prompt, n, part_text, t, &out->rendered) < 0)
+	if (before)
+		kept = trace_prompt_kept(t, number, before - 1);
+	if (render_continue(&v->rules, t->parts, prompt, n, kept < n ? kept : n, part_text, t, &out->rendered) < 0)
 		goto no_memory;
 	uint32_t *grown = array_grow(out->classes, &out->classes_capacity, out->rendered.n + 1, sizeof(*grown));
 	if (!grown)
 		goto no_memory;
 	out->classes = grown;
-	for (size_t i = 0; i < out->rendered.n; i++)
+	for (size_t i = out->rendered.kept; i < out->rendered.n; i++)
 		out->classes[i] = classify(v, e->trace, &out->rendered.pieces[i]);
+	out->next = (uint32_t)number + 1;
 	return 0;
 no_memory:
 	v->no_memory = true;

@@ -17,7 +17,10 @@ struct views {
 /* 0, or -1: no memory. views_release in either case. */
 int views_init(struct views *v, struct report *report, const struct render_rules *rules);
 void views_release(struct views *v);
-/* Renders the prompt of a request; reuses the memory of *out, which starts zeroed. -1: no memory, or not readable. */
+/*
+ * Renders the prompt of a request; reuses *out, which starts zeroed: its memory, and what the two prompts have in
+ * common where that is cheaper. -1: no memory, or not readable.
+ */
 int view_render(struct views *v, uint32_t exchange, struct view *out);
 void view_release(struct view *v);
 

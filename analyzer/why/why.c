@@ -23,9 +23,10 @@ struct judge {
 	struct report *report;
 	struct why *out;
 	struct views views;
-	struct view *last; /* per lineage: its newest prompt, rendered */
-	uint32_t *last_of; /* which exchange that is */
-	struct view other; /* of a parent that is not the newest, or of another conversation */
+	struct view *last;  /* per lineage: its newest prompt, rendered */
+	struct view *spare; /* and the one before, which the next is made from */
+	uint32_t *last_of;  /* which exchange that is */
+	struct view other;  /* of a parent that is not the newest, or of another conversation */
 	struct seen *seen;
 	struct across *across;
 	struct server_memory memory;
@@ -275,7 +276,8 @@ static void judge_request(struct judge *j, uint32_t exchange)
 				  .basis = e->basis};
 	if (e->counts_only || e->x->response.status >= 400)
 		return;
-	struct view now = {0};
+	struct view now = j->spare[lineage];
+	j->spare[lineage] = (struct view){0};
 	if (view_render(&j->views, exchange, &now) < 0 || now.rendered.n == 0) {
 		j->out->unreadable += !j->views.no_memory;
 		view_release(&now);
@@ -300,7 +302,7 @@ static void judge_request(struct judge *j, uint32_t exchange)
 		j->out->unreadable++;
 	if (across_add(j->across, j->report, exchange, &now) < 0)
 		j->views.no_memory = true;
-	view_release(&j->last[lineage]);
+	j->spare[lineage] = j->last[lineage];
 	j->last[lineage] = now;
 	j->last_of[lineage] = exchange;
 }
@@ -318,10 +320,11 @@ int why_build(struct report *report, const struct backend *backend, bool recogni
 	server_learn(report, &j.memory);
 	out->requests = calloc(report->nexchanges + 1, sizeof(*out->requests));
 	j.last = calloc(lineages + 1, sizeof(*j.last));
+	j.spare = calloc(lineages + 1, sizeof(*j.spare));
 	j.last_of = calloc(lineages + 1, sizeof(*j.last_of));
 	j.seen = seen_new();
 	j.across = across_new();
-	ready = ready && out->requests && j.last && j.last_of && j.seen && j.across;
+	ready = ready && out->requests && j.last && j.spare && j.last_of && j.seen && j.across;
 	for (size_t i = 0; ready && i < lineages; i++)
 		j.last_of[i] = LINEAGE_NONE;
 	for (uint32_t i = 0; ready && i < report->nexchanges; i++) {
@@ -331,8 +334,11 @@ int why_build(struct report *report, const struct backend *backend, bool recogni
 
 	for (size_t i = 0; j.last && i < lineages; i++)
 		view_release(&j.last[i]);
+	for (size_t i = 0; j.spare && i < lineages; i++)
+		view_release(&j.spare[i]);
 	view_release(&j.other);
 	free(j.last);
+	free(j.spare);
 	free(j.last_of);
 	seen_free(j.seen);
 	across_free(j.across);

@@ -101,9 +101,8 @@ static const struct trace_part parts[] = {
 };
 
 /* "stu|ka|r": parts in wire order, a new message after each bar. */
-static void render(const char *prompt, const struct render_rules *r, struct rendered *out)
+static size_t parse(const char *prompt, struct trace_prompt_part *list)
 {
-	struct trace_prompt_part list[64];
 	uint32_t message = 0, index = 0;
 	size_t n = 0;
 	for (const char *p = prompt; *p; p++) {
@@ -114,7 +113,13 @@ static void render(const char *prompt, const struct render_rules *r, struct rend
 		}
 		list[n++] = (struct trace_prompt_part){.part = (uint32_t)*p, .message = message, .index = index++};
 	}
-	assert_int_equal(render_prompt(r, parts, list, n, NULL, NULL, out), 0);
+	return n;
+}
+
+static void render(const char *prompt, const struct render_rules *r, struct rendered *out)
+{
+	struct trace_prompt_part list[64];
+	assert_int_equal(render_prompt(r, parts, list, parse(prompt, list), NULL, NULL, out), 0);
 }
 
 static void assert_renders(const char *prompt, const struct render_rules *r, const char *expected, bool refused)
@@ -183,6 +188,63 @@ static void test_text_before_results(void **state)
 	assert_renders("su|a|rv|a", &r, "suavra", false);
 }
 
+static void assert_same_rendering(const struct rendered *a, const struct rendered *b)
+{
+	assert_int_equal(a->n, b->n);
+	assert_int_equal(a->bytes, b->bytes);
+	assert_int_equal(a->dropped, b->dropped);
+	assert_int_equal(a->refused, b->refused);
+	assert_int_equal(a->heads, b->heads);
+	assert_int_equal(rendered_common(a, b), a->n);
+	for (size_t i = 0; i < a->n; i++) {
+		assert_int_equal(a->pieces[i].part, b->pieces[i].part);
+		assert_int_equal(a->pieces[i].message, b->pieces[i].message);
+		assert_int_equal(a->pieces[i].index, b->pieces[i].index);
+		assert_int_equal(a->pieces[i].place, b->pieces[i].place);
+		assert_int_equal(a->pieces[i].before, b->pieces[i].before);
+	}
+}
+
+/* What goes on from the prompt before is what would have been rendered from nothing, by whatever rules. */
+static void test_continued(void **state)
+{
+	(void)state;
+	const char *const prompts[] = {
+		"stu",          "stu|ka|r",     "stu|ka|rv",     "stu|ka|rv|a",    "stu|ka|r",      "stu|ka|r|y|ka|r",
+		"stu|ka|v",     "stu|ka|v|ka",  "stu|ea|v|ka|r", "bstu|ea|v|ka|r", "sTu|ea|v|ka|r", "u|ka|rstT",
+		"u|ka|r|astT",  "u|ka|r|avstT", "u|ka|r|avst",   "u|ka|r|yst",     "u|ka|r|y",      "s",
+		"stTu|a|r|a|r",
+	};
+	const size_t count = sizeof(prompts) / sizeof(*prompts);
+	for (unsigned bits = 0; bits < 3 * 3 * 3 * 2 * 2; bits++) {
+		struct render_rules r = render_wire;
+		r.tools = (enum tools_place)(bits % 3);
+		r.system_turns = (enum system_turns)(bits / 3 % 3);
+		r.thinking = (enum thinking_rule)(bits / 9 % 3);
+		r.billing = bits / 27 % 2 ? BILLING_REMOVED : BILLING_KEPT;
+		r.text_before_tool_results = bits / 54;
+		for (size_t i = 0; i < count * count; i++) {
+			struct trace_prompt_part before[64], now[64];
+			struct rendered whole = {0}, continued = {0};
+			size_t nbefore = parse(prompts[i / count], before), n = parse(prompts[i % count], now),
+			       same = 0;
+			while (same < n && same < nbefore && now[same].part == before[same].part &&
+			       now[same].message == before[same].message && now[same].index == before[same].index)
+				same++;
+			render(prompts[i / count], &r, &continued);
+			assert_int_equal(render_continue(&r, parts, now, n, same, NULL, NULL, &continued), 0);
+			render(prompts[i % count], &r, &whole);
+			assert_same_rendering(&continued, &whole);
+			/* And on from there, back to the first. */
+			assert_int_equal(render_continue(&r, parts, before, nbefore, same, NULL, NULL, &continued), 0);
+			render(prompts[i / count], &r, &whole);
+			assert_same_rendering(&continued, &whole);
+			rendered_release(&whole);
+			rendered_release(&continued);
+		}
+	}
+}
+
 /* A comparison looks behind what it is told to pass over, and takes so many pairs as equal as it is told to. */
 static void test_compare(void **state)
 {
@@ -217,10 +279,10 @@ static void test_compare(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_names),    cmocka_unit_test(test_rules),
-		cmocka_unit_test(test_order),    cmocka_unit_test(test_system_turns),
-		cmocka_unit_test(test_thinking), cmocka_unit_test(test_text_before_results),
-		cmocka_unit_test(test_compare),
+		cmocka_unit_test(test_names),     cmocka_unit_test(test_rules),
+		cmocka_unit_test(test_order),     cmocka_unit_test(test_system_turns),
+		cmocka_unit_test(test_thinking),  cmocka_unit_test(test_text_before_results),
+		cmocka_unit_test(test_continued), cmocka_unit_test(test_compare),
 	};
 	return cmocka_run_group_tests_name("render", tests, NULL, NULL) != 0;
 }
