@@ -86,6 +86,11 @@ int prompt_tree_symbol(struct prompt_tree *t, const struct digest *digest, const
 	return *symbol == TREE_NONE ? -1 : 0;
 }
 
+enum part_kind prompt_tree_symbol_kind(const struct prompt_tree *t, uint32_t symbol)
+{
+	return t->symbols[symbol].kind;
+}
+
 static int child(struct prompt_tree *t, uint32_t parent, uint32_t symbol, uint32_t *out)
 {
 	*out = pair_map_get(&t->children, parent, symbol);
@@ -156,6 +161,53 @@ int prompt_tree_add(struct prompt_tree *t, struct tree_path *hint, const uint32_
 			return -1;
 		hint->symbols[hint->n] = ordered[hint->n];
 		hint->nodes[hint->n++] = node;
+	}
+	*end = node;
+	return 0;
+}
+
+/* The symbols of one kind behind the first `kept` ones are those of the path, all of them. They begin there at `start`.
+ */
+static bool same_kind(const struct prompt_tree *t, const struct tree_path *path, size_t start, uint32_t count,
+		      uint32_t kept, enum part_kind kind, const uint32_t *symbols, size_t n)
+{
+	uint32_t at = kept;
+	for (size_t i = 0; i < n; i++) {
+		if (t->symbols[symbols[i]].kind != kind)
+			continue;
+		if (at >= count || path->symbols[start + at] != symbols[i])
+			return false;
+		at++;
+	}
+	return at == count;
+}
+
+int prompt_tree_extend(struct prompt_tree *t, struct tree_path *path, const uint32_t kept[PART_KINDS],
+		       const uint32_t *symbols, size_t n, uint32_t *end)
+{
+	uint32_t node = path->n ? path->nodes[path->n - 1] : TREE_ROOT;
+	const uint32_t *count = t->nodes[node].count;
+	size_t head = 0;
+
+	for (int kind = 0; kind < PART_MESSAGE; kind++) {
+		if (!same_kind(t, path, head, count[kind], kept[kind], (enum part_kind)kind, symbols, n))
+			return 1;
+		head += count[kind];
+	}
+	if (kept[PART_MESSAGE] > count[PART_MESSAGE])
+		return 1;
+	size_t to = head + kept[PART_MESSAGE];
+	if (path_reserve(path, to + n) < 0)
+		return -1;
+	path->n = to;
+	node = to ? path->nodes[to - 1] : TREE_ROOT;
+	for (size_t i = 0; i < n; i++) {
+		if (t->symbols[symbols[i]].kind != PART_MESSAGE)
+			continue;
+		if (child(t, node, symbols[i], &node) < 0)
+			return -1;
+		path->symbols[path->n] = symbols[i];
+		path->nodes[path->n++] = node;
 	}
 	*end = node;
 	return 0;

@@ -57,11 +57,20 @@ void tree_path_release(struct tree_path *path);
 /* The symbol for a digest; `what` is taken the first time it is seen. -1: no memory. */
 int prompt_tree_symbol(struct prompt_tree *t, const struct digest *digest, const struct tree_symbol *what,
 		       uint32_t *symbol) __attribute__((warn_unused_result));
+/* Of what kind its part was when it was first seen. */
+enum part_kind prompt_tree_symbol_kind(const struct prompt_tree *t, uint32_t symbol);
 /* Adds a prompt in wire order and gives the node where it ends (TREE_ROOT for an empty one). -1: no memory. */
 int prompt_tree_add(struct prompt_tree *t, struct tree_path *hint, const uint32_t *symbols, size_t n, uint32_t *end)
 	__attribute__((warn_unused_result));
+/*
+ * The same for a prompt that shares its beginning with the one added last by this path: of each kind the first `kept`
+ * symbols, which were there, and then those of `symbols`. Costs time for what is new. 1: its tools or system prompt are
+ * others, so that nothing was added and the whole prompt is needed.
+ */
+int prompt_tree_extend(struct prompt_tree *t, struct tree_path *path, const uint32_t kept[PART_KINDS],
+		       const uint32_t *symbols, size_t n, uint32_t *end) __attribute__((warn_unused_result));
 
-/* Valid until the next prompt_tree_add. */
+/* Valid until the next prompt_tree_add or prompt_tree_extend. */
 const struct tree_node *prompt_tree_node(const struct prompt_tree *t, uint32_t node);
 const struct tree_symbol *prompt_tree_symbol_of(const struct prompt_tree *t, uint32_t node);
 /* The node is a part of the conversation: not the root, a tool or of the system prompt. */

@@ -18,8 +18,10 @@ int prompts_init(struct prompts *p)
 void prompts_release(struct prompts *p)
 {
 	prompt_tree_free(p->tree);
-	for (size_t i = 0; i < PROMPTS_PATHS; i++)
-		tree_path_release(&p->paths[i]);
+	for (size_t i = 0; i < PROMPTS_PATHS; i++) {
+		tree_path_release(&p->paths[i].path);
+		free(p->paths[i].before);
+	}
 	names_release(&p->billing);
 	free(p->symbols);
 	*p = (struct prompts){0};
@@ -33,7 +35,7 @@ static unsigned mix(unsigned hash, const char *s)
 }
 
 /* A collision costs time only. */
-static struct tree_path *path_of(struct prompts *p, const struct exchange *x)
+static struct prompts_path *path_of(struct prompts *p, const struct exchange *x)
 {
 	return &p->paths[mix(mix(mix((unsigned)x->api, x->session), x->agent), x->model) % PROMPTS_PATHS];
 }
@@ -54,23 +56,62 @@ static int symbol_of_part(struct prompts *p, const struct trace_part *part, uint
 	return prompt_tree_symbol(p->tree, &part->normalised, &what, symbol);
 }
 
-static int add_exchange(struct prompts *p, const struct exchange *x, const struct trace_prompt_part *parts, size_t n,
-			const uint32_t *of_part, struct prompts_place *place)
+/* The symbols of the parts of a prompt from one on, in p->symbols; fills what stands before each. */
+static size_t read_symbols(struct prompts *p, struct prompts_path *path, const struct trace_prompt_part *parts,
+			   size_t from, size_t n, const uint32_t *of_part)
+{
+	size_t to = 0;
+	for (size_t i = from; i < n; i++) {
+		uint32_t symbol = of_part[parts[i].part];
+		struct prompts_before *next = &path->before[i + 1];
+		*next = path->before[i];
+		if (symbol == SYMBOL_BILLING) {
+			next->billing = true;
+			continue;
+		}
+		next->symbols[prompt_tree_symbol_kind(p->tree, symbol)]++;
+		p->symbols[to++] = symbol;
+	}
+	return to;
+}
+
+/* kept: parts that it begins with and the path's prompt too. */
+static int add_exchange(struct prompts *p, struct prompts_path *path, const struct trace_prompt_part *parts, size_t n,
+			size_t kept, const uint32_t *of_part, struct prompts_place *place)
 {
 	uint32_t *symbols = array_grow(p->symbols, &p->symbols_capacity, n + 1, sizeof(*symbols));
 	if (!symbols)
 		return -1;
 	p->symbols = symbols;
-	size_t to = 0;
-	for (size_t i = 0; i < n; i++) {
-		uint32_t symbol = of_part[parts[i].part];
-		if (symbol == SYMBOL_BILLING)
-			place->has_billing = true;
-		else
-			symbols[to++] = symbol;
+	struct prompts_before *before = array_grow(path->before, &path->capacity, n + 1, sizeof(*before));
+	if (!before)
+		return -1;
+	path->before = before;
+	path->n = n;
+	int result = 1;
+	if (kept > 0) {
+		size_t new = read_symbols(p, path, parts, kept, n, of_part);
+		result = prompt_tree_extend(p->tree, &path->path, before[kept].symbols, symbols, new, &place->node);
 	}
-	place->has_prompt = to > 0;
-	return prompt_tree_add(p->tree, path_of(p, x), symbols, to, &place->node);
+	if (result == 1) {
+		before[0] = (struct prompts_before){0};
+		size_t all = read_symbols(p, path, parts, 0, n, of_part);
+		result = prompt_tree_add(p->tree, &path->path, symbols, all, &place->node);
+	}
+	place->has_billing = before[n].billing;
+	for (int kind = 0; kind < PART_KINDS; kind++)
+		place->has_prompt = place->has_prompt || before[n].symbols[kind] > 0;
+	return result;
+}
+
+/* Parts that the prompt of an exchange begins with and the path's prompt too: those that the trace says. */
+static size_t parts_kept(const struct prompts_path *path, const struct trace *t, size_t exchange, size_t n)
+{
+	if (path->trace != t)
+		return 0;
+	size_t kept = trace_prompt_kept(t, exchange, path->exchange);
+	kept = kept < n ? kept : n;
+	return kept < path->n ? kept : path->n;
 }
 
 int prompts_add(struct prompts *p, report_prompt_fn *prompt, struct trace *t, struct prompts_place *places,
@@ -93,8 +134,14 @@ int prompts_add(struct prompts *p, report_prompt_fn *prompt, struct trace *t, st
 				snprintf(error, error_bytes, "%s", why);
 			continue;
 		}
-		if (add_exchange(p, &t->exchanges[i], parts, n, of_part, &places[i]) < 0)
+		if (n == 0)
+			continue;
+		struct prompts_path *path = path_of(p, &t->exchanges[i]);
+		if (add_exchange(p, path, parts, n, parts_kept(path, t, i, n), of_part, &places[i]) < 0)
 			goto out;
+		/* Of prompts that come from elsewhere the trace says nothing. */
+		path->trace = prompt == trace_prompt ? t : NULL;
+		path->exchange = i;
 	}
 	result = 0;
 out:

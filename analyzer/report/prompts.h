@@ -10,9 +10,24 @@
 /* Prompts that came last, a few conversations at a time: parallel ones must not push each other's hint out. */
 #define PROMPTS_PATHS 16
 
+/* What of a prompt stands before one of its parts, in wire order. */
+struct prompts_before {
+	uint32_t symbols[PART_KINDS];
+	bool billing;
+};
+
+/* The prompt that some client sent last. */
+struct prompts_path {
+	struct tree_path path;
+	const struct trace *trace; /* NULL: none */
+	size_t exchange;
+	struct prompts_before *before; /* one per part, and one for its end */
+	size_t n, capacity;            /* parts */
+};
+
 struct prompts {
 	struct prompt_tree *tree;
-	struct tree_path paths[PROMPTS_PATHS];
+	struct prompts_path paths[PROMPTS_PATHS];
 	struct names billing;
 	uint32_t *symbols; /* scratch: of one prompt */
 	size_t symbols_capacity;
