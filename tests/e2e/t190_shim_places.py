@@ -41,7 +41,7 @@ if os.getuid() == 0 and shutil.which("unshare") and t.command(["unshare", "-m", 
     t.equal(seen(trace), 2, "/dev/shm filled up: and recorded, for the ring has its memory")
 
     trace = t.path("trace")
-    run = t.command(["unshare", "-m", "sh", "-c", "mount -t tmpfs -o ro none /tmp && mount -t tmpfs -o ro none /var/tmp && "
+    run = t.command(["unshare", "-m", "sh", "-c", "for d in /tmp /var/tmp; do mount --bind $d $d && mount -o remount,bind,ro $d || exit; done; "
                      f"exec {lib.KVSCOPE} run -q -o /dev/shm/{pathlib.Path(trace).name} -- sh -c \"$CURL && echo served\""],
                     env={**env, "HOME": "/nonexistent"}, cwd="/proc")
     t.equal((run.status, run.out, run.err), (0, "served\n", ""), "folders that are read-only: the client is served")
