@@ -160,7 +160,7 @@ def plant_identity(c):
 
 
 def plant_environment(c):
-    c.rules = c.rules.replace("/home/me/project\n", "/home/me/worktree-7\n")
+    c.rules = c.rules.replace("/home/me/project\n", "/home/me/branch-7\n")
 
 
 def plant_attestation(c):
