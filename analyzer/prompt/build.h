@@ -10,7 +10,7 @@
  * Functions that return int return 0, or -1 with the error in b->scan.
  */
 
-#include "prompt/json_span.h"
+#include "base/json_span.h"
 #include "prompt/prompt.h"
 
 /* A body of 64 MiB made of nothing but empty messages must not become gigabytes of parts. */

@@ -7,7 +7,7 @@
  * sent, byte for byte. All views point into the body.
  */
 
-#include "prompt/json_span.h"
+#include "base/json_span.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "trace/json_path.h"
 
-#include "prompt/json_span.h"
+#include "base/json_span.h"
 
 /* Goes to the member that holds the byte. False if it is a key, a comma, or there is none. */
 static bool find_member(struct json_scan *s, bool object, size_t offset, struct buf *out)

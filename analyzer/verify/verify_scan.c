@@ -3,7 +3,7 @@
 
 #include "base/array.h"
 #include "http/sse.h"
-#include "prompt/json_span.h"
+#include "base/json_span.h"
 #include "trace/base64.h"
 #include "trace/json_path.h"
 #include "trace/secrets.h"

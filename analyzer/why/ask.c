@@ -2,7 +2,7 @@
 #include "why/ask.h"
 
 #include "base/array.h"
-#include "prompt/json_span.h"
+#include "base/json_span.h"
 #include "replay/rewrite.h"
 
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "why/request_signs.h"
 
-#include "prompt/json_span.h"
+#include "base/json_span.h"
 #include "why/text_signs.h"
 
 #define BODY_MAX ((size_t)1 << 30)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "why/signs.h"
 
-#include "prompt/json_span.h"
+#include "base/json_span.h"
 #include "why/afresh.h"
 #include "why/text_signs.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "prompt/json_span.h"
+#include "base/json_span.h"
 
 /*
  * Passing over a text and walking into everything in it find the same end or the same error at the same place, and what

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "replay/rewrite.h"
 
-#include "prompt/json_span.h"
+#include "base/json_span.h"
 
 /*
  * A body that is JSON stays JSON, whatever is changed in it; without anything to change it stays as it is but for the

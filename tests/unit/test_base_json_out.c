@@ -2,7 +2,7 @@
 #include "base/json_out.h"
 
 #include "base/clock.h"
-#include "prompt/json_span.h"
+#include "base/json_span.h"
 
 #include <math.h>
 #include <setjmp.h>

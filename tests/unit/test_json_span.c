@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "prompt/json_span.h"
+#include "base/json_span.h"
 
 #include "guard.h"
 

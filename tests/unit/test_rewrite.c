@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "replay/rewrite.h"
 
-#include "prompt/json_span.h"
+#include "base/json_span.h"
 #include "replay/spans.h"
 
 #include <setjmp.h>

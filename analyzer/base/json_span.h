@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef PROMPT_JSON_SPAN_H
-#define PROMPT_JSON_SPAN_H
+#ifndef BASE_JSON_SPAN_H
+#define BASE_JSON_SPAN_H
 
 /*
  * Reads JSON text where it lies: a cursor that hands out the byte ranges of values and builds nothing. One pass, no
@@ -29,7 +29,7 @@
  * that decode them; control characters and bad UTF-8 pass).
  */
 
-#include "base/buf.h"
+#include "base/json_string.h"
 #include "base/str.h"
 
 #include <stdbool.h>
@@ -83,15 +83,6 @@ int json_fail(struct json_scan *s, const char *error, size_t offset);
 
 /* The range of a string value without its quotes; absent for other types. */
 struct str json_string_inner(struct json_value v);
-/* Compare a string's inner range, escapes decoded, with plain text. */
-bool json_string_eq(struct str inner, struct str plain);
-bool json_string_starts(struct str inner, struct str plain);
-/* Appends the decoded string. -1: a bad escape, or the buffer failed. A lone surrogate becomes its three bytes. */
-int json_string_decode(struct str inner, struct buf *out) __attribute__((warn_unused_result));
-/* One escape, from its backslash on: returns how many bytes it has, 0 if it is none. */
-size_t json_escape_read(struct str s, uint32_t *code);
-/* Returns 1 to 4. */
-size_t json_utf8_write(uint32_t code, char out[4]);
 /* A number without fraction and exponent that fits. 0 or -1. */
 int json_int(struct json_value v, int64_t *out);
 
