@@ -73,7 +73,13 @@ struct indexed_part {
 	char *text;
 };
 
-struct exchange_id;
+/* Where a line lies. */
+struct line_place {
+	uint64_t offset;
+	uint64_t bytes;
+};
+
+struct exchange_id; /* line_add.c */
 
 /* Enough for the conversations that go on at the same time, so that file order never walks a chain. */
 #define INDEX_LISTS 16
@@ -96,6 +102,11 @@ struct trace_index {
 	uint64_t clock;
 	size_t text_bytes; /* held in parts[].text */
 };
+
+/* line_add.c: a line, added to what the trace holds. NULL, or what is wrong with it (static words). */
+const char *line_add(struct trace *t, struct str text, struct line_place place);
+/* Frees all that lines added. */
+void line_release_added(struct trace *t);
 
 /* line_read.c: fills the exchange and what the index says of it from a line. NULL, or what is wrong (static words). */
 const char *line_read_exchange(const struct trace *t, const cJSON *line, struct exchange *x,
