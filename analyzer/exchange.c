@@ -70,6 +70,26 @@ const char *exchange_header_value(const struct exchange_header *headers, size_t 
 	return NULL;
 }
 
+uint64_t exchange_last_stamp(const struct exchange_times *times)
+{
+	const uint64_t stamps[] = {times->request_start, times->request_end,   times->first_byte, times->headers,
+				   times->message_start, times->first_content, times->end};
+	uint64_t last = 0;
+	for (size_t i = 0; i < sizeof(stamps) / sizeof(*stamps); i++)
+		if (stamps[i] > last)
+			last = stamps[i];
+	return last;
+}
+
+uint64_t exchange_first_stamp(const struct exchange_times *times)
+{
+	const uint64_t stamps[] = {times->request_start, times->request_end, times->first_byte, times->headers};
+	for (size_t i = 0; i < sizeof(stamps) / sizeof(*stamps); i++)
+		if (stamps[i])
+			return stamps[i];
+	return exchange_last_stamp(times);
+}
+
 /* The head is not counted: it seldom has a receive of its own, and no figure is made of it alone. */
 enum timing_grade exchange_grade(const struct exchange *x)
 {

@@ -147,6 +147,9 @@ void exchange_release(struct exchange *x);
 
 /* The value of a kept header (any case), NULL if it was not sent or not kept. Borrowed. */
 const char *exchange_header_value(const struct exchange_header *headers, size_t n, const char *name);
+/* The earliest of what was seen of it, and the latest; 0: nothing was. */
+uint64_t exchange_first_stamp(const struct exchange_times *times);
+uint64_t exchange_last_stamp(const struct exchange_times *times);
 /* How far the stamps can be trusted, by them and the number of receives. */
 enum timing_grade exchange_grade(const struct exchange *x);
 

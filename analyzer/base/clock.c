@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/clock.h"
 
+#include <math.h>
 #include <time.h>
 
 static uint64_t now(clockid_t id)
@@ -18,6 +19,11 @@ uint64_t clock_monotonic_ns(void)
 uint64_t clock_realtime_ns(void)
 {
 	return now(CLOCK_REALTIME);
+}
+
+double clock_seconds_between(uint64_t from_ns, uint64_t to_ns)
+{
+	return from_ns && to_ns >= from_ns ? (double)(to_ns - from_ns) / (double)NS_PER_S : NAN;
 }
 
 void clock_iso8601(uint64_t realtime_ns, char *out, size_t out_bytes)

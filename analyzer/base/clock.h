@@ -12,6 +12,8 @@
 
 uint64_t clock_monotonic_ns(void);
 uint64_t clock_realtime_ns(void);
+/* Seconds between two stamps; NaN where one is 0 (absent) or they stand the other way round. */
+double clock_seconds_between(uint64_t from_ns, uint64_t to_ns);
 /* "2026-11-23T22:33:01Z" (UTC) for a realtime stamp; out holds at least 21 bytes. */
 void clock_iso8601(uint64_t realtime_ns, char *out, size_t out_bytes);
 

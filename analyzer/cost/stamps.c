@@ -8,16 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static uint64_t real_time(const struct trace *t, uint64_t monotonic_ns)
-{
-	return monotonic_ns ? t->realtime_ns + (monotonic_ns - t->monotonic_ns) : 0;
-}
-
-static double seconds_between(uint64_t from, uint64_t to)
-{
-	return from && to >= from ? (double)(to - from) / (double)NS_PER_S : NAN;
-}
-
 static bool starts_with_first_token(enum engine engine)
 {
 	return engine == ENGINE_LLAMACPP || engine == ENGINE_VLLM || engine == ENGINE_SGLANG;
@@ -47,7 +37,7 @@ void stamps_read(const struct report *report, const struct report_exchange *e, e
 	*out = (struct cost_exchange){
 		.backend = COST_NO_BACKEND,
 		.start_ns = e->start_ns,
-		.sent_ns = real_time(t, x->times.request_end),
+		.sent_ns = trace_real_time(t, x->times.request_end),
 		.end_ns = e->end_ns,
 		.prefilled = TOKENS_UNKNOWN,
 		.reused = TOKENS_UNKNOWN,
@@ -67,12 +57,12 @@ void stamps_read(const struct report *report, const struct report_exchange *e, e
 	if (!stamps->answered)
 		return;
 	uint64_t first = first_output(x, engine);
-	stamps->waited = first ? seconds_between(x->times.request_end, first) : NAN;
+	stamps->waited = first ? clock_seconds_between(x->times.request_end, first) : NAN;
 	if (own->prompt_ms >= 0)
 		stamps->reported = own->prompt_ms / 1000;
 	if (first && !isnan(stamps->waited)) {
-		out->prefill_end_ns = real_time(t, first);
-		out->decode = seconds_between(out->prefill_end_ns, out->end_ns);
+		out->prefill_end_ns = trace_real_time(t, first);
+		out->decode = clock_seconds_between(out->prefill_end_ns, out->end_ns);
 		out->decode_basis = COST_MEASURED;
 	} else if (own->predicted_ms >= 0) {
 		out->decode = own->predicted_ms / 1000;

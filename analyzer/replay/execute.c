@@ -62,11 +62,6 @@ static uint64_t nonce_of(const struct replay *r, size_t arm, unsigned repeat, si
 
 /* ---- an answer becomes a sample */
 
-static double between(uint64_t from, uint64_t to)
-{
-	return from && to > from ? (double)(to - from) / (double)NS_PER_S : from && to == from ? 0 : NAN;
-}
-
 static void fill(struct sample *s, const struct engine_facts *facts, const struct client_answer *a)
 {
 	const struct exchange *x = &a->x;
@@ -80,8 +75,8 @@ static void fill(struct sample *s, const struct engine_facts *facts, const struc
 	s->attempts = a->attempts;
 	free(s->error);
 	s->error = x->response.error && a->outcome != CLIENT_DONE ? strdup(x->response.error) : NULL;
-	s->ttft_s = between(t->request_end, first);
-	s->decode_s = between(first, t->end);
+	s->ttft_s = clock_seconds_between(t->request_end, first);
+	s->decode_s = clock_seconds_between(first, t->end);
 	s->prefill_s = x->response.timings.prompt_ms / 1e3;
 	s->decode_engine_s = x->response.timings.predicted_ms / 1e3;
 	s->output = x->response.usage.output;
@@ -119,8 +114,8 @@ static void answered(void *context, struct client_answer *a)
 	s->changes = t->changes;
 	s->bytes = t->body.n;
 	s->sha256 = t->sha256;
-	s->start_s = between(run->start_ns, a->x.times.request_start);
-	s->lag_s = t->due_ns ? between(t->due_ns, a->x.times.request_start) : NAN;
+	s->start_s = clock_seconds_between(run->start_ns, a->x.times.request_start);
+	s->lag_s = t->due_ns ? clock_seconds_between(t->due_ns, a->x.times.request_start) : NAN;
 	s->expected = arm_is_cold(arm_of(run)) ? 0 : forecast_tokens(&run->forecast, &t->prompt, s->prompt);
 	s->bound = arm_is_cold(arm_of(run)) ? 0 : forecast_bound(&run->forecast, &t->prompt, s->prompt);
 	if (sample_ok(s)) {

@@ -13,11 +13,6 @@ struct times {
 	uint64_t start, end; /* real time */
 };
 
-static uint64_t real_time(const struct trace *t, uint64_t monotonic_ns)
-{
-	return t->realtime_ns + (monotonic_ns - t->monotonic_ns);
-}
-
 static struct times times_of(const struct report *r, uint32_t exchange)
 {
 	const struct report_exchange *e = &r->exchanges[exchange];
@@ -26,7 +21,7 @@ static struct times times_of(const struct report *r, uint32_t exchange)
 	uint64_t start = x->request_start ? x->request_start : x->request_end;
 	uint64_t end = x->end ? x->end : start;
 
-	return (struct times){real_time(t, start), real_time(t, end < start ? start : end)};
+	return (struct times){trace_real_time(t, start), trace_real_time(t, end < start ? start : end)};
 }
 
 static bool is_session(const struct report *r, uint32_t session, const char *wanted)

@@ -152,3 +152,8 @@ void trace_release(struct trace *t)
 	free(t->warning);
 	*t = (struct trace){0};
 }
+
+uint64_t trace_real_time(const struct trace *t, uint64_t monotonic_ns)
+{
+	return monotonic_ns ? t->realtime_ns + (monotonic_ns - t->monotonic_ns) : 0;
+}

@@ -95,6 +95,9 @@ int trace_open(const char *path, struct trace *out, char *error, size_t error_by
 int trace_read_more(struct trace *t, char *error, size_t error_bytes);
 void trace_release(struct trace *t);
 
+/* Real time of a monotonic stamp, by which traces of several boots can be compared; 0 (absent) stays 0. */
+uint64_t trace_real_time(const struct trace *t, uint64_t monotonic_ns);
+
 /*
  * The prompt parts of an exchange, in wire order. *out belongs to the trace and is valid until the next call. Asking
  * for the exchanges in file order costs time for what changed, any other order for the chain of deltas.

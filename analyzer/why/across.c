@@ -95,8 +95,7 @@ int across_add(struct across *a, const struct report *report, uint32_t exchange,
 
 static uint64_t real_time(const struct report *r, uint32_t exchange, uint64_t stamp)
 {
-	const struct trace *t = &r->traces[r->exchanges[exchange].trace];
-	return t->realtime_ns + (stamp - t->monotonic_ns);
+	return trace_real_time(&r->traces[r->exchanges[exchange].trace], stamp);
 }
 
 /* Had the model read the prompt when the other request began? */
