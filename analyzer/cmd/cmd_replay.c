@@ -47,7 +47,9 @@ static const struct option_spec options[] = {
 			.arg = "ENGINE[@VERSION][+TEMPLATE]",
 			.help = "what answers there, if it is not recognised (also: mock, openai)"},
 	[OPT_MODEL] = {.name = "model", .arg = "NAME", .help = "model to ask for (default: the one that is loaded)"},
-	[OPT_ARMS] = {.name = "arms", .arg = "LIST", .help = "of off, asis, fixed (default all three)"},
+	[OPT_ARMS] = {.name = "arms",
+		      .arg = "LIST",
+		      .help = "of off, asis, fixed, asis2 (default all; asis2 is asis again, for the noise floor)"},
 	[OPT_FIX] = {.name = "fix",
 		     .arg = "LIST",
 		     .help = "an arm for each of strip-billing, pin-version-suffix, system-inline, drop-total-tokens, "
@@ -140,8 +142,8 @@ static bool take_fix(struct session_settings *s, struct str word)
 
 static bool take_arm(struct session_settings *s, struct str word)
 {
-	static const char *const names[] = {"off", "asis", "fixed"};
-	for (size_t i = 0; i < 3; i++) {
+	static const char *const names[] = {"off", "asis", "fixed", "asis2"};
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
 		if (str_eq(word, str_from(names[i]))) {
 			s->arms[i] = true;
 			return true;
@@ -168,9 +170,10 @@ static int read_settings(const struct command_line *cl, struct session_settings 
 	if (!recorded && option_uint(cl, OPT_MAX_TOKENS, 1, 10000000, &tokens) < 0)
 		return -1;
 	if (!option_given(cl, OPT_ARMS))
-		s->arms[0] = s->arms[1] = s->arms[2] = true;
-	if (s->fixes)
+		s->arms[0] = s->arms[1] = s->arms[2] = s->arms[3] = true;
+	if (s->fixes || s->arms[3])
 		s->arms[1] = true; /* what they are compared with */
+	s->arms_given = option_given(cl, OPT_ARMS);
 	s->quick = option_given(cl, OPT_QUICK);
 	s->full = option_given(cl, OPT_FULL);
 	s->resume = option_given(cl, OPT_RESUME);

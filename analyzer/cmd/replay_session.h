@@ -9,8 +9,9 @@
 
 struct session_settings {
 	const char *engine, *model; /* NULL: as the server says */
-	bool arms[3];               /* off, asis, fixed */
+	bool arms[4];               /* off, asis, fixed, asis2 */
 	uint32_t fixes;             /* arms of their own */
+	bool arms_given;            /* by name: none is left out to save time */
 	bool full;                  /* no sample, however long it takes */
 	bool quick;
 	bool resume;

@@ -64,7 +64,8 @@ void replay_release(struct replay *r)
 
 int replay_add_arm(struct replay *r, enum arm_kind kind, uint32_t fixes)
 {
-	static const char *const names[] = {[ARM_OFF] = "off", [ARM_ASIS] = "asis", [ARM_FIXED] = "fixed"};
+	static const char *const names[] = {
+		[ARM_OFF] = "off", [ARM_ASIS] = "asis", [ARM_FIXED] = "fixed", [ARM_ASIS2] = "asis2"};
 	struct arm *grown = array_grow(r->arms, &r->arms_capacity, r->narms + 1, sizeof(*grown));
 
 	if (!grown)
@@ -85,6 +86,11 @@ int replay_add_arm(struct replay *r, enum arm_kind kind, uint32_t fixes)
 bool arm_is_cold(const struct arm *a)
 {
 	return a->kind == ARM_OFF;
+}
+
+bool arm_is_main(const struct arm *a)
+{
+	return a->kind == ARM_OFF || a->kind == ARM_ASIS || a->kind == ARM_FIXED;
 }
 
 bool sample_ok(const struct sample *s)

@@ -7,6 +7,7 @@
  *
  *   off     nothing is reused: before every request the cache is emptied, or a nonce of its own stands in front
  *   asis    the session as it was captured, with the cache on
+ *   asis2   the very same once more: how far it is from asis is the noise floor
  *   fixed   the same with the fixes that help against its prefix breakers
  *   fix:X   the same with one fix
  *
@@ -46,7 +47,7 @@ uint32_t fix_named(struct str name);
 /* The fix that helps against this cause of kvscope why, 0: none that a replay could make. */
 uint32_t fix_of_cause(const char *cause);
 
-enum arm_kind { ARM_OFF, ARM_ASIS, ARM_FIXED, ARM_FIX };
+enum arm_kind { ARM_OFF, ARM_ASIS, ARM_FIXED, ARM_FIX, ARM_ASIS2 };
 
 struct arm {
 	enum arm_kind kind;
@@ -140,6 +141,8 @@ struct sample *replay_sample(const struct replay *r, size_t arm, unsigned repeat
 /* Requests that will be sent by all runs, those that are there already not counted; and their prompts' tokens. */
 void replay_size(const struct replay *r, size_t *requests, int64_t *tokens, double *seconds);
 bool arm_is_cold(const struct arm *a);
+/* One of off, asis, fixed: what tables of requests and charts show. */
+bool arm_is_main(const struct arm *a);
 bool sample_ok(const struct sample *s);
 
 /* The target of a request: side requests have their own if there are two. */

@@ -11,7 +11,7 @@ double result_seconds(const struct result *r, size_t *arm)
 	for (size_t i = 0; i < r->replay->narms; i++) {
 		const struct arm_sums *a = &r->summary.arms[i];
 		const struct arm *kind = &r->replay->arms[i];
-		if (arm_is_cold(kind) || kind->kind == ARM_FIX || a->verification.verdict == VERDICT_REJECTED ||
+		if (arm_is_cold(kind) || !arm_is_main(kind) || a->verification.verdict == VERDICT_REJECTED ||
 		    a->verification.verdict == VERDICT_EMPTY || isnan(a->session_s))
 			continue;
 		if (isnan(best) || a->session_s < best) {

@@ -19,14 +19,12 @@
 /* Colours of the arms: classes of the page's style sheet. */
 static const char *class_of(const struct arm *a)
 {
-	static const char *const classes[] = {
-		[ARM_OFF] = "unknown", [ARM_ASIS] = "again", [ARM_FIXED] = "new", [ARM_FIX] = "decode"};
+	static const char *const classes[] = {[ARM_OFF] = "unknown",
+					      [ARM_ASIS] = "again",
+					      [ARM_FIXED] = "new",
+					      [ARM_FIX] = "decode",
+					      [ARM_ASIS2] = "again"};
 	return classes[a->kind];
-}
-
-static bool is_drawn(const struct arm *a)
-{
-	return a->kind != ARM_FIX;
 }
 
 static void legend(struct page *p, const struct replay *r)
@@ -34,7 +32,7 @@ static void legend(struct page *p, const struct replay *r)
 	struct part_key keys[4];
 	size_t n = 0;
 	for (size_t a = 0; a < r->narms && n < 4; a++)
-		if (is_drawn(&r->arms[a]))
+		if (arm_is_main(&r->arms[a]))
 			keys[n++] = (struct part_key){class_of(&r->arms[a]), r->arms[a].name};
 	part_legend(p, keys, n);
 }
@@ -109,8 +107,8 @@ static void per_turn(struct page *p, const struct replay *r)
 	double max = 0;
 
 	for (size_t a = 0; a < r->narms; a++) {
-		drawn += is_drawn(&r->arms[a]);
-		for (size_t g = 0; g < groups && is_drawn(&r->arms[a]); g++)
+		drawn += arm_is_main(&r->arms[a]);
+		for (size_t g = 0; g < groups && arm_is_main(&r->arms[a]); g++)
 			max = fmax(max, group_seconds(r, a, g * each, each));
 	}
 	part_open(p, "turns", "Seconds to the first token, per request");
@@ -121,7 +119,7 @@ static void per_turn(struct page *p, const struct replay *r)
 		   "Columns side by side for each request, one per arm. The table below has the numbers.");
 	double width = 100.0 / (double)groups, bar = width * 0.8 / (double)(drawn ? drawn : 1);
 	for (size_t a = 0; a < r->narms; a++) {
-		if (!is_drawn(&r->arms[a]))
+		if (!arm_is_main(&r->arms[a]))
 			continue;
 		for (size_t g = 0; g < groups; g++) {
 			double s = group_seconds(r, a, g * each, each);
@@ -153,7 +151,7 @@ static void cumulative(struct page *p, const struct replay *r)
 	}
 	for (size_t a = 0; a < r->narms; a++) {
 		double sum = 0;
-		for (size_t i = 0; i < n && is_drawn(&r->arms[a]); i++)
+		for (size_t i = 0; i < n && arm_is_main(&r->arms[a]); i++)
 			sum += isnan(summary_ttft(r, a, i)) ? 0 : summary_ttft(r, a, i);
 		max = fmax(max, sum);
 	}
@@ -163,7 +161,7 @@ static void cumulative(struct page *p, const struct replay *r)
 	for (size_t a = 0; a < r->narms; a++) {
 		double sum = 0, width = 100.0 / (double)n;
 		bool whole = true;
-		if (!is_drawn(&r->arms[a]))
+		if (!arm_is_main(&r->arms[a]))
 			continue;
 		for (size_t i = 0; i < n; i++)
 			whole = whole && !isnan(summary_ttft(r, a, i));
@@ -238,7 +236,7 @@ static void head(struct page *p, const struct result *result)
 		if (!isnan(c->ttft.low))
 			html_printf(&p->h, " (%.2f to %.2f, 95 %%, %s)", c->ttft.low, c->ttft.high,
 				    c->over_sessions ? "over sessions" : "this session");
-		html_text(&p->h, ".");
+		html_text(&p->h, c->within_noise ? ". That is within the noise: no difference." : ".");
 	}
 	html_close(&p->h);
 	html_open(&p->h, "p", "class", "sub", HTML_END);
@@ -249,7 +247,8 @@ static void head(struct page *p, const struct result *result)
 	html_close(&p->h);
 	if (s->noise.n > 0) {
 		html_open(&p->h, "p", "class", "sub", HTML_END);
-		html_printf(&p->h, "noise floor: asis against asis at most %.1f %% apart", 100 * s->noise_worst);
+		html_printf(&p->h, "noise floor: %s at most %.1f %% apart", summary_noise_words(s),
+			    100 * s->noise_worst);
 		html_close(&p->h);
 	}
 	html_close(&p->h);
@@ -293,7 +292,7 @@ static void table(struct page *p, const struct replay *r)
 
 	columns[n++] = "request";
 	for (size_t a = 0; a < r->narms && n + 1 < sizeof(columns) / sizeof(*columns); a++)
-		if (is_drawn(&r->arms[a]))
+		if (arm_is_main(&r->arms[a]))
 			columns[n++] = r->arms[a].name;
 	part_table_open(p, "Table", "Seconds to the first token, means over the repeats.", columns, n);
 	for (size_t i = 0; i < r->plan->n && i < ROWS; i++) {
@@ -303,7 +302,7 @@ static void table(struct page *p, const struct replay *r)
 		part_row_open(p, NULL);
 		part_cell(p, name);
 		for (size_t a = 0; a < r->narms; a++)
-			if (is_drawn(&r->arms[a]))
+			if (arm_is_main(&r->arms[a]))
 				part_cell_seconds(p, summary_ttft(r, a, i));
 		part_row_close(p);
 	}

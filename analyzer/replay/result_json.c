@@ -28,6 +28,7 @@ static void comparison(struct json_out *j, const char *key, const struct replay 
 		json_out_int(j, "saved_tokens", c->saved_tokens);
 	json_out_uint(j, "requests", c->requests);
 	json_out_bool(j, "usable", c->usable);
+	json_out_bool(j, "within_noise", c->within_noise);
 	json_out_end(j);
 }
 
@@ -225,6 +226,7 @@ static void members(struct json_out *j, const struct result *result)
 	json_out_object(j, "noise");
 	ratio_members(j, &s->noise);
 	json_out_double(j, "worst", s->noise_worst, 4);
+	json_out_cstr(j, "basis", s->noise.n ? summary_noise_words(s) : NULL);
 	json_out_end(j);
 	json_out_object(j, "arms");
 	for (size_t i = 0; i < r->narms; i++)

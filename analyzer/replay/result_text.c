@@ -84,6 +84,8 @@ static void comparison(struct page *p, const struct comparison_of_arms *c, bool 
 		buf_printf(p->to, "; session %.2fx", c->session);
 	if (!c->usable)
 		buf_printf(p->to, " %s(an arm was rejected: no result)%s", p->style->red, p->style->reset);
+	else if (c->within_noise)
+		buf_printf(p->to, " %s(within the noise: none)%s", p->style->yellow, p->style->reset);
 	buf_putc(p->to, '\n');
 }
 
@@ -107,9 +109,11 @@ static void comparisons(struct page *p)
 	else if (h)
 		buf_printf(p->to, "intervals: 95 %%, %zu paired repeats, this session\n", h->ttft.n);
 	if (s->noise.n > 0) {
-		buf_puts(p->to, "noise floor: asis against asis ");
+		buf_printf(p->to, "noise floor: %s ", summary_noise_words(s));
 		interval(p, &s->noise);
 		buf_printf(p->to, ", at most %.1f %% apart\n", 100 * s->noise_worst);
+	} else if (h) {
+		buf_puts(p->to, "noise floor: not measured (arm asis2, or two repeats)\n");
 	}
 }
 
@@ -182,7 +186,7 @@ static void request_row(struct page *p, size_t i)
 	report_lineage_name(r->plan->requests[i].lineage, lineage);
 	buf_printf(p->to, "  %4zu  %-3s %7s", i + 1, lineage, units_count(prompt_of(r, i), c));
 	for (size_t a = 0; a < r->narms; a++) {
-		if (r->arms[a].kind == ARM_FIX)
+		if (!arm_is_main(&r->arms[a]))
 			continue;
 		buf_printf(p->to, "  %9s", units_seconds(summary_ttft(r, a, i), c));
 		if (!arm_is_cold(&r->arms[a])) {
@@ -200,7 +204,7 @@ static void requests(struct page *p)
 	title(p, "Requests (seconds to the first token; cached tokens / expected)");
 	buf_puts(p->to, "     #  in   prompt");
 	for (size_t a = 0; a < p->r->narms; a++)
-		if (p->r->arms[a].kind != ARM_FIX)
+		if (arm_is_main(&p->r->arms[a]))
 			buf_printf(p->to, arm_is_cold(&p->r->arms[a]) ? "  %9s" : "  %9s  cached/exp.  ",
 				   p->r->arms[a].name);
 	buf_putc(p->to, '\n');

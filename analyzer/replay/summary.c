@@ -125,14 +125,14 @@ static int sum_arm(const struct summary *s, size_t arm, struct arm_sums *out)
 
 /* ---- comparisons */
 
-/* Sums of TTFT over the requests that both arms answered in this repeat, of one session or (SIZE_MAX) of all. */
-static size_t pair_sums(const struct replay *r, size_t from, size_t to, unsigned k, size_t session, double *a,
-			double *b)
+/* Sums of TTFT over the requests that both runs answered, of one session or (SIZE_MAX) of all. */
+static size_t pair_sums(const struct replay *r, size_t from, unsigned j, size_t to, unsigned k, size_t session,
+			double *a, double *b)
 {
 	size_t n = 0;
 	*a = *b = 0;
 	for (size_t i = 0; i < r->plan->n; i++) {
-		const struct sample *x = replay_sample(r, from, k, i), *y = replay_sample(r, to, k, i);
+		const struct sample *x = replay_sample(r, from, j, i), *y = replay_sample(r, to, k, i);
 		if ((session != SIZE_MAX && r->plan->requests[i].session != session) || !timed(x) || !timed(y))
 			continue;
 		*a += x->ttft_s;
@@ -148,7 +148,7 @@ static void compare_repeats(const struct replay *r, struct comparison_of_arms *c
 	double a, b, saved = 0;
 
 	for (unsigned k = 0; k < r->options.repeats; k++) {
-		size_t requests = pair_sums(r, c->from, c->to, k, SIZE_MAX, &a, &b);
+		size_t requests = pair_sums(r, c->from, k, c->to, k, SIZE_MAX, &a, &b);
 		if (requests == 0 || !(a > 0) || !(b > 0))
 			continue;
 		c->requests = requests;
@@ -168,7 +168,7 @@ static void compare_sessions(const struct replay *r, struct comparison_of_arms *
 		double sum = 0, a, b;
 		size_t of = 0;
 		for (unsigned k = 0; k < r->options.repeats; k++) {
-			if (pair_sums(r, c->from, c->to, k, session, &a, &b) == 0 || !(a > 0) || !(b > 0))
+			if (pair_sums(r, c->from, k, c->to, k, session, &a, &b) == 0 || !(a > 0) || !(b > 0))
 				continue;
 			sum += log(a / b);
 			of++;
@@ -232,31 +232,35 @@ static void compare_arms(struct summary *s, double *logs)
 			s->headline = i;
 }
 
-/* ---- noise: the same arm against itself, one repeat after the other */
+/* ---- noise: the same thing measured twice */
 
 static void find_noise(struct summary *s, double *logs)
 {
 	const struct replay *r = s->replay;
-	size_t asis = summary_arm(r, ARM_ASIS), n = 0;
+	size_t asis = summary_arm(r, ARM_ASIS), asis2 = summary_arm(r, ARM_ASIS2), n = 0;
+	bool twin = asis2 != SIZE_MAX;
 
 	s->noise_worst = NAN;
-	for (unsigned k = 1; asis != SIZE_MAX && k < r->options.repeats; k++) {
-		double a = 0, b = 0;
-		for (size_t i = 0; i < r->plan->n; i++) {
-			const struct sample *x = replay_sample(r, asis, k - 1, i), *y = replay_sample(r, asis, k, i);
-			if (timed(x) && timed(y)) {
-				a += x->ttft_s;
-				b += y->ttft_s;
-			}
-		}
-		if (a > 0 && b > 0) {
-			double off = fabs(log(a / b));
-			s->noise_worst =
-				isnan(s->noise_worst) || exp(off) - 1 > s->noise_worst ? exp(off) - 1 : s->noise_worst;
-			logs[n++] = log(a / b);
-		}
+	if (asis == SIZE_MAX || s->arms[asis].verification.verdict == VERDICT_REJECTED ||
+	    (twin && s->arms[asis2].verification.verdict == VERDICT_REJECTED))
+		return;
+	for (unsigned k = twin ? 0 : 1; k < r->options.repeats; k++) {
+		double a, b;
+		if (pair_sums(r, asis, twin ? k : k - 1, twin ? asis2 : asis, k, SIZE_MAX, &a, &b) == 0 || !(a > 0) ||
+		    !(b > 0))
+			continue;
+		logs[n] = log(a / b);
+		double apart = exp(fabs(logs[n++])) - 1;
+		s->noise_worst = isnan(s->noise_worst) ? apart : fmax(apart, s->noise_worst);
 	}
 	s->noise = ratio_student(logs, n);
+	for (size_t i = 0; i < s->ncomparisons && n > 0; i++)
+		s->comparisons[i].within_noise = fabs(log(s->comparisons[i].ttft.value)) <= log1p(s->noise_worst);
+}
+
+const char *summary_noise_words(const struct summary *s)
+{
+	return summary_arm(s->replay, ARM_ASIS2) == SIZE_MAX ? "asis against its next repeat" : "asis against asis2";
 }
 
 /* ---- prediction */

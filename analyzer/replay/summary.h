@@ -32,6 +32,7 @@ struct comparison_of_arms {
 	size_t requests;
 	bool over_sessions; /* the interval is a bootstrap over sessions, else of repeats of this session */
 	bool usable;        /* neither arm was rejected */
+	bool within_noise;  /* no further from 1 than the same thing measured twice */
 };
 
 struct summary {
@@ -40,7 +41,7 @@ struct summary {
 	struct comparison_of_arms *comparisons;
 	size_t ncomparisons;
 	size_t headline;         /* index in comparisons; SIZE_MAX: none */
-	struct ratio noise;      /* of one run of asis to the next */
+	struct ratio noise;      /* of asis to asis2 of the same repeat; without that arm, of asis to its next run */
 	double noise_worst;      /* the largest deviation from 1 among these; NaN */
 	struct cost_model model; /* fitted on the cold arm; points 0: none */
 	double model_error;      /* median relative error of its seconds for asis; NaN */
@@ -53,6 +54,8 @@ struct summary {
 int summary_build(const struct replay *r, struct summary *out) __attribute__((warn_unused_result));
 void summary_release(struct summary *s);
 
+/* Against what the noise floor was measured: "asis against asis2", "asis against its next repeat". */
+const char *summary_noise_words(const struct summary *s);
 /* The mean over the repeats of a request's seconds to the first token in an arm, NaN if it was never answered. */
 double summary_ttft(const struct replay *r, size_t arm, size_t request);
 /* The index of the arm of this kind; SIZE_MAX: there is none. */

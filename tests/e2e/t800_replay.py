@@ -49,6 +49,13 @@ def tokens(result, arm, n=None):
     return [s["cached"] for r in result["requests"] for s in r["arms"][arm]["samples"]]
 
 
+def runs(result, log):
+    """(arm, repeat) in the order in which they ran, by the mock's log."""
+    whose = {s["request_sha256"]: (arm, k) for q in result["requests"] for arm, a in q["arms"].items()
+             for k, s in enumerate(a["samples"])}
+    return list(dict.fromkeys(whose[e["sha256"]] for e in log if e["sha256"] in whose))
+
+
 # ---- a billing line that changes, on a server that keeps it
 trace = capture(conversation(5))
 with t.mock(*lib.FAST, "--billing", "keep", "--head", "system") as mock:
@@ -56,7 +63,7 @@ with t.mock(*lib.FAST, "--billing", "keep", "--head", "system") as mock:
     r = replay(mock, trace, "--prefill-only", "-n", "2", "--fix", "strip-billing,drop-total-tokens,pin-version-suffix")
     log = mock.bodies()[first:]
     arms = r["arms"]
-    t.equal(sorted(arms), ["asis", "fix:pin-version-suffix", "fix:strip-billing", "fixed", "off"],
+    t.equal(sorted(arms), ["asis", "asis2", "fix:pin-version-suffix", "fix:strip-billing", "fixed", "off"],
             "the arms; a fix that changes nothing has none")
     t.equal({a: arms[a]["verification"]["verdict"] for a in arms}, {a: "verified" for a in arms}, "every arm is verified")
     t.ok(max(tokens(r, "off")) <= 16, "nothing was reused in off", tokens(r, "off"))
@@ -66,9 +73,14 @@ with t.mock(*lib.FAST, "--billing", "keep", "--head", "system") as mock:
          "without it all but the new turn is reused", by_request)
     t.equal(tokens(r, "fix:strip-billing"), tokens(r, "fixed"), "it is that fix that does it")
     t.ok(min(tokens(r, "fix:pin-version-suffix")[2:]) > 500, "so does pinning it", tokens(r, "fix:pin-version-suffix"))
+    t.ok(r["noise"]["basis"] == "asis against asis2" and r["noise"]["n"] == 2 and r["noise"]["worst"] >= 0
+         and not any("asis2" in (c["from"], c["to"]) for c in r["speedups"]), "the noise floor is asis against asis2", r["noise"])
     said = sorted((s["prompt"], s["cached"]) for q in r["requests"] for a in q["arms"].values() for s in a["samples"])
     # The probes come first: the mock's log behind them is the replay's own.
     heard = sorted((e["prompt_tokens"], e["cached_tokens"]) for e in log[-len(said):])
+    turns = runs(r, log)
+    t.equal([a for a, _ in turns[:6]], [a for a, _ in reversed(turns[6:])], "arms run forth and then back")
+    t.equal(turns[5], ("asis2", 0), "asis2 last")
     t.equal(said, heard, "prompt and cached tokens of every answer are those of the mock's log")
     t.ok(r["speedup"]["from"] == "asis" and r["speedup"]["to"] == "fixed" and r["speedup"]["low"] is not None
          and r["speedup"]["basis"] == "this session", "the headline is asis to fixed, with an interval", r["speedup"])
@@ -92,6 +104,7 @@ with t.mock(*lib.FAST, "--billing", "remove", "--system-turns", "hoist", "--head
     t.ok(c["fixed"] > 2 * c["asis"] and c["fix:system-inline"] > 2 * c["asis"] and c["fix:drop-total-tokens"] > 2 * c["asis"],
          "system turns as user turns, or none of them, keep the prefix", c)
     t.equal(r["speedup"]["low"], None, "one repeat has no interval")
+    t.ok(r["noise"]["n"] == 1 and r["noise"]["low"] is None and r["noise"]["worst"] is not None, "but a noise floor", r["noise"])
     inline = replay(mock, trace_turns, "--prefill-only", "-n", "1", "--inline-system", "user", "--arms", "asis")
     t.ok(inline["arms"]["asis"]["tokens"]["cached"] > 2 * c["asis"], "--inline-system user does it for asis")
     t.equal(inline["speedup"], None, "one arm has no speed-up")
@@ -112,6 +125,13 @@ with t.mock(*lib.FAST) as mock:
     made = [q["arms"]["off"]["samples"][0]["prompt"] for q in r["requests"]]
     t.ok(all(0.5 < m / w < 2 for m, w in zip(made, whole)), "of about the same length", (made, whole))
 
+# ---- the order of the arms
+with t.mock(*lib.FAST) as mock:
+    r = replay(mock, trace, "--prefill-only", "-n", "6", "--order", "random", "--limit", "1")
+    order = [[a for a, _ in runs(r, mock.bodies())][k:k + 4] for k in range(0, 24, 4)]
+    t.equal([sorted(o) for o in order], [["asis", "asis2", "fixed", "off"]] * 6, "at random every repeat has each arm once")
+    t.ok(len({tuple(o) for o in order}) > 2, "in an order of its own", order)
+
 # ---- pace, quick, limit, two backends
 with t.mock(*lib.FAST) as one, t.mock("--prefill-rate", "20000", "--decode-rate", "0") as two:
     r = replay(one, trace, "--prefill-only", "-n", "1", "--pace", "recorded", "--arms", "asis", "--limit", "2")
@@ -122,8 +142,8 @@ with t.mock(*lib.FAST) as one, t.mock("--prefill-rate", "20000", "--decode-rate"
     t.ok([x["session_seconds"] for x in r["ranking"]] == sorted(x["session_seconds"] for x in r["ranking"]),
          "ranked by session time", r["ranking"])
     text = t.command([lib.KVSCOPE, "replay", "-b", one.url, "--prefill-only", "-n", "2", "--quick", trace], env=ENV)
-    t.ok(text.status == 0 and "-> " in text.out and "verified" in text.out and "noise floor" in text.out,
-         "as text", text.out + text.err)
+    t.ok(text.status == 0 and "-> " in text.out and "verified" in text.out and "noise floor: asis against its next" in text.out
+         and "without arm asis2" in text.err, "as text; a quick one does without asis2", text.out + text.err)
     page = t.path("page.html")
     html = t.command([lib.KVSCOPE, "replay", "-b", one.url, "--prefill-only", "-n", "2", "--html", page, trace], env=ENV)
     tree = xml.dom.minidom.parseString(page.read_bytes())

@@ -145,7 +145,7 @@ static void test_timing(void **state)
 	assert_int_equal(verify_timing(tokens, warm, 5), 3);
 }
 
-/* A replay of two requests in one lineage, three arms, two repeats, with made-up samples. */
+/* A replay of two requests in one lineage, three arms (or four, with asis2), two repeats, with made-up samples. */
 struct made {
 	struct report report;
 	struct lineage_session session;
@@ -155,7 +155,7 @@ struct made {
 	struct replay r;
 };
 
-enum { OFF, ASIS, FIXED };
+enum { OFF, ASIS, FIXED, ASIS2 };
 
 static void sample(struct made *m, size_t arm, unsigned repeat, size_t request, double ttft, int64_t cached)
 {
@@ -177,7 +177,7 @@ static void sample(struct made *m, size_t arm, unsigned repeat, size_t request, 
 	};
 }
 
-static void make(struct made *m)
+static void make_arms(struct made *m, bool twin)
 {
 	*m = (struct made){0};
 	m->requests[1] = (struct plan_request){.first_dep = 0, .ndeps = 1, .gap_s = 1};
@@ -190,6 +190,8 @@ static void make(struct made *m)
 	assert_int_equal(replay_add_arm(&m->r, ARM_OFF, 0), 0);
 	assert_int_equal(replay_add_arm(&m->r, ARM_ASIS, 0), 0);
 	assert_int_equal(replay_add_arm(&m->r, ARM_FIXED, FIX_SORT_TOOLS), 0);
+	if (twin)
+		assert_int_equal(replay_add_arm(&m->r, ARM_ASIS2, 0), 0);
 	assert_int_equal(replay_prepare(&m->r), 0);
 	for (unsigned k = 0; k < 2; k++) {
 		sample(m, OFF, k, 0, 1.0, 0);
@@ -198,7 +200,16 @@ static void make(struct made *m)
 		sample(m, ASIS, k, 1, k ? 1.2 : 1.0, 1000);
 		sample(m, FIXED, k, 0, 0.5, 0);
 		sample(m, FIXED, k, 1, 0.5, 1000);
+		if (!twin)
+			continue;
+		sample(m, ASIS2, k, 0, 1.0, 0);
+		sample(m, ASIS2, k, 1, k ? 0.7 : 1.5, 1000);
 	}
+}
+
+static void make(struct made *m)
+{
+	make_arms(m, false);
 }
 
 static void test_verified(void **state)
@@ -275,8 +286,10 @@ static void test_summary(void **state)
 	assert_int_equal(h->saved_tokens, 0);
 	assert_true(h->ttft.low < h->ttft.value && h->ttft.value < h->ttft.high);
 	assert_false(h->over_sessions);
-	/* The noise floor: 2.0 against 2.2. */
+	/* The noise floor without asis2: 2.0 against 2.2 of the next repeat. */
 	close_to(s.noise_worst, 0.1, 1e-9);
+	assert_string_equal(summary_noise_words(&s), "asis against its next repeat");
+	assert_false(h->within_noise);
 	summary_release(&s);
 
 	/* A rejected arm gives no headline. */
@@ -286,6 +299,52 @@ static void test_summary(void **state)
 	assert_int_equal(h->from, OFF);
 	assert_int_equal(h->to, ASIS);
 	summary_release(&s);
+	replay_release(&m.r);
+}
+
+/* asis against asis2 of the same repeat: 2.0 and 2.5, 2.2 and 1.7. */
+static void test_noise(void **state)
+{
+	struct made m;
+	struct summary s;
+	(void)state;
+	make_arms(&m, true);
+	assert_int_equal(summary_build(&m.r, &s), 0);
+	assert_int_equal(s.noise.n, 2);
+	close_to(s.noise.value, sqrt(2.0 / 2.5 * 2.2 / 1.7), 1e-9);
+	close_to(s.noise_worst, 2.2 / 1.7 - 1, 1e-9);
+	assert_string_equal(summary_noise_words(&s), "asis against asis2");
+	/* It is compared with nothing else, and 2.1x is no noise. */
+	assert_int_equal(s.ncomparisons, 3);
+	assert_false(s.comparisons[s.headline].within_noise);
+	summary_release(&s);
+
+	/* One repeat has a floor, too; fixed half a second from asis is within it. */
+	m.r.options.repeats = 1;
+	struct sample *all = m.r.samples;
+	struct sample few[8];
+	for (size_t a = 0; a < 4; a++)
+		for (size_t i = 0; i < 2; i++)
+			few[a * 2 + i] = all[a * 4 + i];
+	few[FIXED * 2].ttft_s = 1.0;
+	few[FIXED * 2 + 1].ttft_s = 1.2;
+	m.r.samples = few;
+	assert_int_equal(summary_build(&m.r, &s), 0);
+	assert_int_equal(s.noise.n, 1);
+	assert_true(isnan(s.noise.low));
+	close_to(s.noise_worst, 0.25, 1e-9);
+	assert_int_equal(s.comparisons[s.headline].to, FIXED);
+	assert_true(s.comparisons[s.headline].within_noise);
+	summary_release(&s);
+
+	/* What was rejected measures nothing. */
+	few[ASIS2 * 2].cached = 900;
+	assert_int_equal(summary_build(&m.r, &s), 0);
+	assert_int_equal(s.noise.n, 0);
+	assert_true(isnan(s.noise_worst));
+	summary_release(&s);
+	m.r.samples = all;
+	m.r.options.repeats = 2;
 	replay_release(&m.r);
 }
 
@@ -308,7 +367,7 @@ int main(void)
 		cmocka_unit_test(test_session_seconds), cmocka_unit_test(test_cold_limit),
 		cmocka_unit_test(test_shortfall),       cmocka_unit_test(test_timing),
 		cmocka_unit_test(test_verified),        cmocka_unit_test(test_summary),
-		cmocka_unit_test(test_fixes),
+		cmocka_unit_test(test_noise),           cmocka_unit_test(test_fixes),
 	};
 	return cmocka_run_group_tests_name("replay", tests, NULL, NULL);
 }
