@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "replay/rewrite.h"
+#include "replay/convert.h"
 
+#include "replay/rewrite.h"
 #include "replay/spans.h"
 
 /*
@@ -16,6 +17,7 @@
  *   assistant text        content; tool_use: tool_calls
  *   thinking              has no place here and is dropped
  *   tools                 functions; those without a schema (the API's own) are dropped
+ *   parameters            see convert_rest.c
  */
 
 struct conversion {
@@ -90,17 +92,14 @@ static bool put_texts(struct conversion *c, struct str content, bool first)
 
 static void put_image(struct conversion *c, struct str block)
 {
-	struct json_value source;
-
-	if (!span_member(block, STR("source"), &source))
-		return;
-	struct str url = span_text(source.raw, STR("url")), data = span_text(source.raw, STR("data"));
+	struct str source = convert_image_source(block);
+	struct str url = span_text(source, STR("url")), data = span_text(source, STR("data"));
 	put(c, "{\"type\":\"image_url\",\"image_url\":{\"url\":\"");
 	if (url.p) {
 		put_str(c, url);
 	} else {
 		put(c, "data:");
-		put_str(c, span_text(source.raw, STR("media_type")));
+		put_str(c, span_text(source, STR("media_type")));
 		put(c, ";base64,");
 		put_str(c, data);
 	}
@@ -114,7 +113,7 @@ static size_t images_of(struct conversion *c, struct str content, bool write, bo
 	size_t n = 0;
 
 	for (struct span_walk w = span_walk(content); span_next(&w, &v);) {
-		if (is_type(v.raw, STR("image")) && span_member(v.raw, STR("source"), &inner)) {
+		if (convert_image_source(v.raw).p) {
 			if (write) {
 				put(c, comma || n > 0 ? "," : "");
 				put_image(c, v.raw);
@@ -156,22 +155,6 @@ static bool has_text(struct str content)
 		if (v.type == JSON_STRING || is_type(v.raw, STR("text")))
 			return true;
 	return false;
-}
-
-static void note_blocks(struct conversion *c, struct str content)
-{
-	static const char *const known[] = {"text", "image", "tool_use", "tool_result"};
-	struct json_value v;
-
-	for (struct span_walk w = span_walk(content); span_next(&w, &v);) {
-		bool is_known = v.type == JSON_STRING;
-		for (size_t i = 0; i < sizeof(known) / sizeof(*known) && !is_known; i++)
-			is_known = is_type(v.raw, str_from(known[i]));
-		if (is_type(v.raw, STR("thinking")) || is_type(v.raw, STR("redacted_thinking")))
-			*c->changes |= CHANGE_THINKING_DROPPED;
-		else if (!is_known)
-			*c->changes |= CHANGE_BLOCKS_DROPPED;
-	}
 }
 
 static void put_user(struct conversion *c, struct str content)
@@ -229,7 +212,7 @@ static void put_message(struct conversion *c, struct str message)
 
 	if (!span_member(message, STR("content"), &content))
 		return;
-	note_blocks(c, content.raw);
+	convert_note_message(message, c->changes);
 	if (span_is(message, STR("role"), STR("assistant"))) {
 		put_assistant(c, content.raw);
 	} else if (span_is(message, STR("role"), STR("system"))) {
@@ -251,9 +234,10 @@ static void put_tools(struct conversion *c, struct str tools)
 
 	for (struct span_walk w = span_walk(tools); span_next(&w, &v);) {
 		if (!span_member(v.raw, STR("input_schema"), &schema)) {
-			*c->changes |= CHANGE_BLOCKS_DROPPED;
+			*c->changes |= CHANGE_TOOLS_DROPPED;
 			continue;
 		}
+		convert_note_tool(v.raw, c->changes);
 		put(c, n++ == 0 ? "\"tools\":[" : ",");
 		put(c, "{\"type\":\"function\",\"function\":{\"name\":\"");
 		put_str(c, span_text(v.raw, STR("name")));
@@ -264,16 +248,6 @@ static void put_tools(struct conversion *c, struct str tools)
 		put(c, "}}");
 	}
 	put(c, n ? "]," : "");
-}
-
-static void put_parameter(struct conversion *c, struct str body, const char *from, const char *to)
-{
-	struct json_value v;
-
-	if (!span_member(body, str_from(from), &v))
-		return;
-	buf_printf(c->out, ",\"%s\":", to);
-	put_str(c, v.raw);
 }
 
 int convert_body(struct str body, struct buf *out, uint32_t *changes)
@@ -288,6 +262,8 @@ int convert_body(struct str body, struct buf *out, uint32_t *changes)
 	if (span_member(body, STR("tools"), &v))
 		put_tools(&c, v.raw);
 	put(&c, "\"messages\":[");
+	if (span_member(body, STR("system"), &v))
+		convert_note_system(v.raw, changes);
 	if (span_member(body, STR("system"), &v) && has_text(v.raw)) {
 		begin_message(&c, "system");
 		put(&c, ",\"content\":\"");
@@ -299,10 +275,7 @@ int convert_body(struct str body, struct buf *out, uint32_t *changes)
 	for (struct span_walk w = span_walk(v.raw); span_next(&w, &v);)
 		put_message(&c, v.raw);
 	put(&c, "]");
-	put_parameter(&c, body, "max_tokens", "max_tokens");
-	put_parameter(&c, body, "temperature", "temperature");
-	put_parameter(&c, body, "top_p", "top_p");
-	put_parameter(&c, body, "stop_sequences", "stop");
+	convert_parameters(body, out, changes);
 	put(&c, ",\"stream\":true,\"stream_options\":{\"include_usage\":true}}");
 	return out->failed ? -1 : 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "replay/rewrite.h"
 
+#include "replay/convert.h"
 #include "replay/rewrite_pass.h"
 
 #include <stdio.h>
@@ -25,6 +26,20 @@ const char *change_name(unsigned bit)
 		"thinking dropped",
 		"unknown blocks dropped",
 		"synthetic text",
+		"stop_sequences to stop",
+		"tool_choice converted",
+		"tool_choice dropped",
+		"top_k dropped",
+		"metadata dropped",
+		"thinking setting dropped",
+		"service_tier dropped",
+		"output_config dropped",
+		"context_management dropped",
+		"other parameters dropped",
+		"server tools dropped",
+		"tool options dropped",
+		"block options dropped",
+		"tool errors unmarked",
 	};
 	return bit < CHANGES ? names[bit] : "?";
 }

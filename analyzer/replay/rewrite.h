@@ -58,7 +58,22 @@ enum change {
 	CHANGE_THINKING_DROPPED = 1 << 14, /* Chat Completions has no place for it */
 	CHANGE_BLOCKS_DROPPED = 1 << 15,   /* of types that it does not know */
 	CHANGE_SYNTHETIC = 1 << 16,        /* the text is made up: the trace holds none */
-	CHANGES = 17,
+	/* Of the conversion: */
+	CHANGE_STOP = 1 << 17,
+	CHANGE_TOOL_CHOICE = 1 << 18,
+	CHANGE_TOOL_CHOICE_DROPPED = 1 << 19, /* of a kind, or a tool, that is not there */
+	CHANGE_TOP_K = 1 << 20,
+	CHANGE_METADATA = 1 << 21,
+	CHANGE_THINKING_SETTING = 1 << 22,
+	CHANGE_SERVICE_TIER = 1 << 23,
+	CHANGE_OUTPUT_CONFIG = 1 << 24,
+	CHANGE_CONTEXT_MANAGEMENT = 1 << 25,
+	CHANGE_PARAMETERS = 1 << 26,    /* others of the body */
+	CHANGE_TOOLS_DROPPED = 1 << 27, /* the API's own, which have no schema */
+	CHANGE_TOOL_OPTIONS = 1 << 28,
+	CHANGE_BLOCK_OPTIONS = 1 << 29, /* citations and the like, of blocks and messages */
+	CHANGE_TOOL_ERRORS = 1 << 30,   /* is_error of a tool's result */
+	CHANGES = 31,
 };
 /* "model", "max_tokens", …, by the number of the bit. */
 const char *change_name(unsigned bit);
@@ -73,8 +88,5 @@ void nonce_format(uint64_t number, char out[NONCE_CHARS]);
  */
 int rewrite_body(enum kvs_llm_api api, struct str body, const struct rewrite_rules *rules, struct buf *out,
 		 uint32_t *changes, const char **error) __attribute__((warn_unused_result));
-
-/* Inside: an Anthropic body as one of Chat Completions (convert.c). */
-int convert_body(struct str body, struct buf *out, uint32_t *changes) __attribute__((warn_unused_result));
 
 #endif

@@ -310,6 +310,8 @@ void pass_cache_control(struct pass *p)
 {
 	if (!p->rules->strip_cache_control)
 		return;
+	if (edits_remove_member(&p->edits, p->body, STR("cache_control")))
+		*p->changes |= CHANGE_CACHE_CONTROL;
 	strip_list(p, pass_member(p, STR("system")));
 	strip_list(p, pass_member(p, STR("tools")));
 	strip_list(p, pass_member(p, STR("messages")));

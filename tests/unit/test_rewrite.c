@@ -155,6 +155,10 @@ static void test_cache_control(void **state)
 		"\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"cache_control\""
 		"}]}],\"stream\":true}");
 	assert_int_equal(changes, CHANGE_CACHE_CONTROL);
+	/* Of the whole request, too. */
+	assert_string_equal(messages("{\"cache_control\":{\"type\":\"ephemeral\"},\"messages\":[],\"stream\":true}",
+				     (struct rewrite_rules){.max_tokens = -1, .strip_cache_control = true}, &changes),
+			    "{\"messages\":[],\"stream\":true}");
 }
 
 static void test_nonce(void **state)
@@ -205,129 +209,13 @@ static void test_bad_bodies(void **state)
 	}
 }
 
-/* ---- conversion */
-
-static const char *converted(const char *body, uint32_t *changes)
-{
-	return messages(body, (struct rewrite_rules){.max_tokens = -1, .to_openai = true}, changes);
-}
-
-#define END ",\"stream\":true,\"stream_options\":{\"include_usage\":true}}"
-
-static void test_convert(void **state)
-{
-	uint32_t changes;
-	(void)state;
-	assert_string_equal(
-		converted("{\"model\":\"m\",\"max_tokens\":5,\"temperature\":1,\"metadata\":{},"
-			  "\"system\":[{\"type\":\"text\",\"text\":\"a\\n\"},{\"type\":\"text\",\"text\":\"b\"}],"
-			  "\"tools\":[{\"name\":\"Bash\",\"description\":\"d\",\"input_schema\":{\"type\":\"object\"}},"
-			  "{\"type\":\"web_search_20250305\",\"name\":\"web_search\"}],"
-			  "\"messages\":["
-			  "{\"role\":\"user\",\"content\":\"hello\"},"
-			  "{\"role\":\"system\",\"content\":\"note\"},"
-			  "{\"role\":\"assistant\",\"content\":[{\"type\":\"thinking\",\"thinking\":\"hm\"},"
-			  "{\"type\":\"text\",\"text\":\"I look\"},"
-			  "{\"type\":\"tool_use\",\"id\":\"t1\",\"name\":\"Bash\",\"input\":{\"command\":\"ls "
-			  "\\\"x\\\"\"}}]},"
-			  "{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"go on\"},"
-			  "{\"type\":\"tool_result\",\"tool_use_id\":\"t1\",\"content\":[{\"type\":\"text\",\"text\":"
-			  "\"1\"},"
-			  "{\"type\":\"text\",\"text\":\"2\"}]}]}]}",
-			  &changes),
-		"{\"model\":\"m\",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"Bash\",\"description\":"
-		"\"d\","
-		"\"parameters\":{\"type\":\"object\"}}}],\"messages\":["
-		"{\"role\":\"system\",\"content\":\"a\\n\\nb\"},"
-		"{\"role\":\"user\",\"content\":\"hello\"},"
-		"{\"role\":\"system\",\"content\":\"note\"},"
-		"{\"role\":\"assistant\",\"content\":\"I look\",\"tool_calls\":[{\"id\":\"t1\",\"type\":\"function\","
-		"\"function\":{\"name\":\"Bash\",\"arguments\":\"{\\\"command\\\":\\\"ls \\\\\\\"x\\\\\\\"\\\"}\"}}]},"
-		"{\"role\":\"tool\",\"tool_call_id\":\"t1\",\"content\":\"1\\n2\"},"
-		"{\"role\":\"user\",\"content\":\"go on\"}],\"max_tokens\":5,\"temperature\":1" END);
-	assert_int_equal(changes, CHANGE_TO_OPENAI | CHANGE_THINKING_DROPPED | CHANGE_BLOCKS_DROPPED);
-}
-
-static void test_convert_images(void **state)
-{
-	uint32_t changes;
-	(void)state;
-	assert_string_equal(
-		converted(
-			"{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":"
-			"\"see\"},"
-			"{\"type\":\"image\",\"source\":{\"type\":\"base64\",\"media_type\":\"image/"
-			"png\",\"data\":\"QUJD\"}}]},"
-			"{\"role\":\"user\",\"content\":[{\"type\":\"tool_result\",\"tool_use_id\":\"t\",\"content\":["
-			"{\"type\":\"image\",\"source\":{\"type\":\"url\",\"url\":\"http://x/\"}}]}]}]}",
-			&changes),
-		"{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"see\"},"
-		"{\"type\":\"image_url\",\"image_url\":{\"url\":\"data:image/png;base64,QUJD\"}}]},"
-		"{\"role\":\"tool\",\"tool_call_id\":\"t\",\"content\":\"\"},"
-		"{\"role\":\"user\",\"content\":[{\"type\":\"image_url\",\"image_url\":{\"url\":\"http://x/"
-		"\"}}]}]" END);
-	assert_int_equal(changes, CHANGE_TO_OPENAI);
-}
-
-/*
- * What keeps a cache warm: of conversations that grow turn by turn, made of every kind of block in every order, the
- * converted messages of each are the beginning of the next one's.
- */
-static void test_convert_prefix(void **state)
-{
-	static const char *const turns[] = {
-		"{\"role\":\"user\",\"content\":\"q \\u00e9 \\\\ \\\" \\/\"}",
-		"{\"role\":\"assistant\",\"content\":[{\"type\":\"text\",\"text\":\"a\"}]}",
-		"{\"role\":\"system\",\"content\":[{\"type\":\"text\",\"text\":\"s\"}]}",
-		"{\"role\":\"assistant\",\"content\":[{\"type\":\"tool_use\",\"id\":\"t\",\"name\":\"n\",\"input\":{ "
-		"\"b\" : [1,\n2] }}]}",
-		"{\"role\":\"user\",\"content\":[{\"type\":\"tool_result\",\"tool_use_id\":\"t\",\"content\":\"r\"},"
-		"{\"type\":\"text\",\"text\":\"x\"}]}",
-		"{\"role\":\"user\",\"content\":[{\"type\":\"image\",\"source\":{\"type\":\"url\",\"url\":\"u\"}}]}",
-		"{\"role\":\"assistant\",\"content\":[{\"type\":\"thinking\",\"thinking\":\"t\"}]}",
-	};
-	const size_t kinds = sizeof(turns) / sizeof(*turns);
-	uint64_t random = 7;
-	(void)state;
-	for (int round = 0; round < 50; round++) {
-		struct buf body, last;
-		buf_init(&body, 1 << 20);
-		buf_init(&last, 1 << 20);
-		buf_puts(&body, "{\"model\":\"m\",\"system\":\"s\",\"messages\":[");
-		for (int n = 0; n < 12; n++) {
-			uint32_t changes;
-			random = random * 6364136223846793005u + 1442695040888963407u;
-			buf_printf(&body, "%s%s", n ? "," : "", turns[(random >> 33) % kinds]);
-			size_t open = body.n;
-			buf_puts(&body, "],\"max_tokens\":5}");
-			struct str now = str_from(converted(body.p, &changes));
-			struct json_scan scan;
-			json_scan_init(&scan, now);
-			assert_int_equal(json_skip(&scan), 0);
-			assert_int_equal(json_finish(&scan), 0);
-			struct json_value list;
-			assert_true(span_member(now, STR("messages"), &list));
-			list.raw.n--; /* without its bracket */
-			assert_true(str_starts(list.raw, buf_str(&last)));
-			buf_reset(&last);
-			buf_append_str(&last, list.raw);
-			body.n = open;
-			body.p[open] = '\0';
-		}
-		buf_release(&body);
-		buf_release(&last);
-	}
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_untouched),      cmocka_unit_test(test_parameters),
-		cmocka_unit_test(test_billing),        cmocka_unit_test(test_system_turns),
-		cmocka_unit_test(test_tools),          cmocka_unit_test(test_cache_control),
-		cmocka_unit_test(test_nonce),          cmocka_unit_test(test_bad_bodies),
-		cmocka_unit_test(test_convert),        cmocka_unit_test(test_convert_images),
-		cmocka_unit_test(test_convert_prefix),
+		cmocka_unit_test(test_untouched), cmocka_unit_test(test_parameters),
+		cmocka_unit_test(test_billing),   cmocka_unit_test(test_system_turns),
+		cmocka_unit_test(test_tools),     cmocka_unit_test(test_cache_control),
+		cmocka_unit_test(test_nonce),     cmocka_unit_test(test_bad_bodies),
 	};
 	return cmocka_run_group_tests_name("rewrite", tests, NULL, NULL);
 }
