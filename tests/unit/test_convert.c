@@ -2,7 +2,7 @@
 /* Anthropic Messages as Chat Completions: what comes out, what is lost and told, and that prefixes stay prefixes. */
 #include "replay/rewrite.h"
 
-#include "prompt/json_span.h"
+#include "base/json_span.h"
 #include "replay/spans.h"
 
 #include <setjmp.h>
