@@ -4,7 +4,7 @@
 #include "cmd/input.h"
 #include "cost/cost.h"
 #include "why/ask.h"
-#include "why/settings.h"
+#include "why/candidates.h"
 #include "why/why_text.h"
 
 enum { OPT_ENGINE, OPT_BACKEND, OPT_ALL, OPT_CHECK };
@@ -29,25 +29,6 @@ static const char *const examples[] = {
 	"kvscope why --json | jq '.misses[] | select(.expected | not)'",
 	NULL,
 };
-
-struct verdicts {
-	struct why list[WHY_CANDIDATES];
-	size_t n;
-	uint64_t unexpected;
-};
-
-static int judge(struct report *report, const struct backend *backend, bool recognised, struct verdicts *v)
-{
-	char error[512];
-	struct why *w = &v->list[v->n++];
-
-	if (why_build(report, backend, recognised, w, error, sizeof(error)) < 0) {
-		msg_error("why: %s", error);
-		return -1;
-	}
-	v->unexpected += w->unexpected;
-	return 0;
-}
 
 /* A server that is asked. Sends nothing before judge_all has found misses. */
 struct asked {
@@ -90,7 +71,7 @@ static void disconnect(struct asked *a)
 }
 
 /* The counts of the first verdict's misses, by the server itself. */
-static int ask(struct asked *a, struct report *report, struct verdicts *v)
+static int ask(struct asked *a, struct report *report, struct why_verdicts *v)
 {
 	struct ask_counts counts;
 	struct why *w = &v->list[0];
@@ -101,7 +82,6 @@ static int ask(struct asked *a, struct report *report, struct verdicts *v)
 		msg_error("out of memory");
 		return -1;
 	}
-	v->unexpected -= counts.refuted;
 	if (w->nmisses + counts.refuted == 0)
 		return 0;
 	msg_note("%s (%s): of %llu misses %llu were counted by template and tokenizer, %llu by length alone",
@@ -116,7 +96,7 @@ static int ask(struct asked *a, struct report *report, struct verdicts *v)
 }
 
 /* What each miss cost, by the time that the session took. */
-static int price(const struct report *report, struct verdicts *v)
+static int price(const struct report *report, struct why_verdicts *v)
 {
 	const struct cost_options how = {.engine = v->list[0].recognised ? v->list[0].backend.engine : ENGINE_UNKNOWN};
 	struct cost cost;
@@ -131,28 +111,48 @@ static int price(const struct report *report, struct verdicts *v)
 	return result;
 }
 
-static int judge_all(const struct command_line *cl, const struct asked *a, struct report *report, struct verdicts *v)
+static int judge_all(const struct command_line *cl, const struct asked *a, struct report *report,
+		     struct why_verdicts *v)
 {
-	const char *engine = option_value(cl, OPT_ENGINE);
+	const char *engine = option_value(cl, OPT_ENGINE), *what;
 	struct backend backend = why_recognise(report);
-	const char *error;
+	char error[512];
+	int result;
 
-	if (a->client && a->facts.backend.engine != ENGINE_UNKNOWN)
-		return judge(report, &a->facts.backend, true, v);
-	if (engine && backend_parse(str_from(engine), &backend, &error) < 0) {
-		msg_error("why: --engine: \"%s\": %s", engine, error);
+	if (engine && backend_parse(str_from(engine), &backend, &what) < 0) {
+		msg_error("why: --engine: \"%s\": %s", engine, what);
 		return -1;
 	}
+	if (a->client && a->facts.backend.engine != ENGINE_UNKNOWN)
+		backend = a->facts.backend;
 	if (backend.engine != ENGINE_UNKNOWN)
-		return judge(report, &backend, true, v);
-	msg_note("the responses do not say which backend it was; one verdict each for some (--engine names one)");
-	for (size_t i = 0; i < WHY_CANDIDATES; i++)
-		if (judge(report, &why_candidates[i], false, v) < 0)
-			return -1;
-	return 0;
+		result = why_verdicts_one(report, &backend, true, v, error, sizeof(error));
+	else
+		result = why_verdicts_build(report, v, error, sizeof(error));
+	if (result < 0)
+		msg_error("why: %s", error);
+	else if (backend.engine == ENGINE_UNKNOWN && v->n == 1)
+		msg_note("the responses do not say which backend it was; of %zu candidates all have this verdict "
+			 "(--engine names one)",
+			 v->ncandidates);
+	else if (backend.engine == ENGINE_UNKNOWN)
+		msg_note("the responses do not say which backend it was; %zu candidates come to %zu verdicts (--engine "
+			 "names one)",
+			 v->ncandidates, v->n);
+	return result;
 }
 
-static void write_text(const struct command_line *cl, const struct report *report, const struct verdicts *v,
+/* Of the backends that it can have been. */
+static bool unexpected(const struct why_verdicts *v)
+{
+	size_t open = why_verdicts_open(v);
+	for (size_t i = 0; i < open; i++)
+		if (v->list[i].unexpected > 0)
+			return true;
+	return false;
+}
+
+static void write_text(const struct command_line *cl, const struct report *report, const struct why_verdicts *v,
 		       struct buf *to)
 {
 	const struct colours *c = colours_for(stdout);
@@ -163,17 +163,13 @@ static void write_text(const struct command_line *cl, const struct report *repor
 					     .green = c->green,
 					     .yellow = c->yellow,
 					     .reset = c->reset};
-	for (size_t i = 0; i < v->n; i++) {
-		if (i > 0)
-			buf_putc(to, '\n');
-		why_text(report, &v->list[i], &style, to);
-	}
+	why_text(report, v, &style, to);
 }
 
 static int print_why(const struct command_line *cl, struct input *in)
 {
 	struct report report;
-	struct verdicts v = {.n = 0};
+	struct why_verdicts v = {.n = 0};
 	struct asked asked = {.client = NULL};
 	struct buf text;
 	char error[512];
@@ -188,7 +184,7 @@ static int print_why(const struct command_line *cl, struct input *in)
 	    price(&report, &v) < 0)
 		goto out;
 	if (cl->json)
-		why_json(&report, v.list, v.n, &text);
+		why_json(&report, &v, &text);
 	else
 		write_text(cl, &report, &v, &text);
 	if (text.failed) {
@@ -196,10 +192,9 @@ static int print_why(const struct command_line *cl, struct input *in)
 		goto out;
 	}
 	fwrite(text.p, 1, text.n, stdout);
-	status = finish_stdout(option_given(cl, OPT_CHECK) && v.unexpected > 0 ? EXIT_FINDINGS : EXIT_OK);
+	status = finish_stdout(option_given(cl, OPT_CHECK) && unexpected(&v) ? EXIT_FINDINGS : EXIT_OK);
 out:
-	while (v.n > 0)
-		why_release(&v.list[--v.n]);
+	why_verdicts_release(&v);
 	disconnect(&asked);
 	report_release(&report);
 	buf_release(&text);
@@ -225,7 +220,7 @@ const struct command cmd_why = {
 		"For every request: how much of its prompt the same conversation had sent before, in the order in\n"
 		"which the backend lays it out, where it first diverges, why, and what to do. Without TRACE: the\n"
 		"newest one made in this directory, else the newest. Without --engine: the backend that the\n"
-		"responses show; else one verdict each for some that differ.\n\n"
+		"responses show; else one verdict per candidate (engines and templates), equal ones as one.\n\n"
 		"With --backend a running server is asked: which engine it is, and how its template and tokenizer lay\n"
 		"out the requests of misses (they are sent there; nothing is generated). Counts are then counted.\n\n"
 		"Expected misses (first request, compaction, another model, ...) are counted and not blamed.",

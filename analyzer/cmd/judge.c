@@ -2,7 +2,7 @@
 #include "cmd/judge.h"
 
 #include "cli/msg.h"
-#include "verdict/verdict.h"
+#include "why/candidates.h"
 
 int judge_by(const char *command, const char *engine, struct report *report, struct why *out)
 {
@@ -24,26 +24,20 @@ int judge_by(const char *command, const char *engine, struct report *report, str
 
 int judge_best(const char *command, const char *engine, struct report *report, struct why *out)
 {
-	struct why list[WHY_CANDIDATES];
+	struct why_verdicts v;
 	char error[512];
-	size_t n = 0;
-	int result = 0;
+	int result;
 
 	if (engine || report->all.tokens.cached_of == 0 || why_recognise(report).engine != ENGINE_UNKNOWN)
 		return judge_by(command, engine, report, out);
 	*out = (struct why){.nmisses = 0};
-	while (result == 0 && n < WHY_CANDIDATES) {
-		result = why_build(report, &why_candidates[n], false, &list[n], error, sizeof(error));
-		n++;
-	}
+	result = why_verdicts_build(report, &v, error, sizeof(error));
 	if (result == 0) {
-		size_t best = verdict_choose(report, list, n);
-		*out = list[best];
-		list[best] = (struct why){.nmisses = 0};
+		*out = v.list[0];
+		v.list[0] = (struct why){.nmisses = 0};
 	} else {
 		msg_error("%s: %s", command, error);
 	}
-	while (n > 0)
-		why_release(&list[--n]);
+	why_verdicts_release(&v);
 	return result;
 }

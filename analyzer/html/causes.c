@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What the misses cost, by cause, and what to do. */
 #include "html/parts.h"
+#include "why/settings.h"
 
 #include <ctype.h>
 #include <math.h>
@@ -50,20 +51,19 @@ static void example(struct page *p, const struct why_miss *m)
 
 static void fixes(struct page *p, const struct why_miss *m)
 {
-	static const struct {
-		enum fix_kind kind;
-		const char *where;
-	} kinds[] = {
-		{FIX_ENV, "client: "}, {FIX_OPTION, "client: "}, {FIX_SERVER, "backend: "}, {FIX_REQUEST, "request: "}};
-	const struct breaker *b = m->cause;
+	static const char *const where[] = {
+		[FIX_ENV] = "client", [FIX_OPTION] = "client", [FIX_SERVER] = "backend", [FIX_REQUEST] = "request"};
+	struct why_fix list[WHY_FIXES_MAX];
+	size_t n = why_fixes(p->why, m, list);
+	char before[64];
 
 	html_open(&p->h, "p", HTML_END);
-	html_printf(&p->h, "Fix: %s", b->fix);
+	html_printf(&p->h, "Fix: %s", m->cause->fix);
 	html_close(&p->h);
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
-		const char *what = breaker_fix_for(b, kinds[i].kind, m->client, &p->why->backend);
-		if (what)
-			code_line(p, kinds[i].where, what);
+	for (size_t i = 0; i < n; i++) {
+		bool named = list[i].engine != ENGINE_UNKNOWN;
+		snprintf(before, sizeof(before), "%s: ", named ? engine_name(list[i].engine) : where[list[i].kind]);
+		code_line(p, before, list[i].what);
 	}
 }
 
@@ -138,24 +138,9 @@ static void cause(struct page *p, const struct why_cause *c, double share, bool 
 /* The settings of all causes and of what is behind them, each once. */
 static void environment(struct page *p, const struct why_cause *causes, size_t n)
 {
-	const char *given[CAUSES_MAX];
-	size_t ngiven = 0;
+	const char *given[WHY_SETTINGS_MAX];
+	size_t ngiven = why_settings(p->why, causes, n, given, WHY_SETTINGS_MAX);
 
-	for (size_t i = 0; i < n; i++) {
-		const struct why_miss *m = &p->why->misses[causes[i].worst];
-		for (int k = -1; k < WHY_BEHIND_MAX; k++) {
-			const struct breaker *b = k < 0 ? causes[i].cause : m->behind[k];
-			const char *env =
-				b && !b->expected ? breaker_fix_for(b, FIX_ENV, m->client, &p->why->backend) : NULL;
-			size_t at = 0;
-			if (!env)
-				continue;
-			while (at < ngiven && strcmp(given[at], env) != 0)
-				at++;
-			if (at == ngiven && ngiven < CAUSES_MAX)
-				given[ngiven++] = env;
-		}
-	}
 	if (ngiven == 0)
 		return;
 	part_note(p, "To try all of it, in the environment of the client:");

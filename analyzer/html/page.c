@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "kvscope/version.h"
 #include "report/report_blind.h"
+#include "why/candidates.h"
 
 #include <math.h>
 
@@ -23,12 +24,33 @@ static const char *client_of(const struct report *r, size_t *n)
 	return client;
 }
 
+/* The backend that the misses were judged by. */
+static void judged_by(struct page *p)
+{
+	struct buf names;
+
+	buf_init(&names, 4096);
+	why_names(p->why, &names);
+	buf_putc(&names, '\0');
+	if (p->why->all)
+		html_text(&p->h, "judged by what backends do to a prompt: whichever it was, it comes to the same");
+	else if (p->why->recognised)
+		html_printf(&p->h, "judged by what %s does to a prompt", names.p);
+	else if (p->why->backend.engine != ENGINE_UNKNOWN)
+		html_printf(&p->h,
+			    "judged by what %s %s to a prompt, which explains best what was cached (--engine names "
+			    "another)",
+			    names.p, p->why->nsame > 1 ? "do" : "does");
+	else
+		html_text(&p->h, "judged by what the client put on the wire (--engine names the backend)");
+	buf_release(&names);
+}
+
 static void sources(struct page *p)
 {
 	const struct report *r = p->report;
 	size_t n;
 	const char *client = client_of(r, &n);
-	char backend[64];
 
 	for (size_t i = 0; i < r->ntraces && i < SOURCES_SHOWN; i++) {
 		char when[24] = "";
@@ -48,16 +70,7 @@ static void sources(struct page *p)
 		html_printf(&p->h, "%.*s · ", (int)(n < 60 ? n : 60), client);
 	if (r->all.model)
 		html_printf(&p->h, "%s%s · ", r->all.model, r->all.models ? " and others" : "");
-	backend_name(&p->why->backend, backend, sizeof(backend));
-	if (p->why->recognised)
-		html_printf(&p->h, "judged by what %s does to a prompt", backend);
-	else if (p->why->backend.engine != ENGINE_UNKNOWN)
-		html_printf(&p->h,
-			    "judged by what %s does to a prompt, which explains best what was cached (--engine names "
-			    "another)",
-			    backend);
-	else
-		html_text(&p->h, "judged by what the client put on the wire (--engine names the backend)");
+	judged_by(p);
 	html_close(&p->h);
 }
 

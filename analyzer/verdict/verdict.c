@@ -2,47 +2,11 @@
 #include "verdict/verdict.h"
 
 #include "report/units.h"
+#include "why/candidates.h"
 
 #include <stdio.h>
 
 #define TEXT_MAX ((size_t)16 << 10)
-/* A cached count may differ from what was matched by a block and a generation prompt. */
-#define SLACK_TOKENS 64
-
-/* Misses that the rules of this backend do not explain, or that were none. */
-static uint64_t unexplained(const struct report *report, const struct why *w)
-{
-	uint64_t n = 0;
-	for (size_t i = 0; i < w->nmisses; i++) {
-		const struct why_miss *m = &w->misses[i];
-		int64_t cached = report->exchanges[m->exchange].cached;
-		if (m->cause->expected || cached == TOKENS_UNKNOWN)
-			continue;
-		n += !m->broken || (m->matched_tokens != TOKENS_UNKNOWN && cached > m->matched_tokens + SLACK_TOKENS);
-	}
-	return n;
-}
-
-static int64_t lost_tokens(const struct why *w)
-{
-	int64_t lost = 0;
-	for (size_t i = 0; i < w->nmisses; i++)
-		if (!w->misses[i].cause->expected && w->misses[i].lost_tokens != TOKENS_UNKNOWN)
-			lost += w->misses[i].lost_tokens;
-	return lost;
-}
-
-size_t verdict_choose(const struct report *report, const struct why *list, size_t n)
-{
-	size_t best = 0;
-	for (size_t i = 1; i < n; i++) {
-		uint64_t a = unexplained(report, &list[best]), b = unexplained(report, &list[i]);
-		if (b < a || (a == b && lost_tokens(&list[i]) > lost_tokens(&list[best])))
-			best = i;
-	}
-	return best;
-}
-
 static void amount(const struct why_cause *c, struct buf *to)
 {
 	char tokens[UNITS_CHARS], seconds[UNITS_CHARS];
@@ -57,17 +21,23 @@ static void amount(const struct why_cause *c, struct buf *to)
 static void fix(const struct why *w, const struct why_cause *c, struct buf *to)
 {
 	const struct why_miss *m = &w->misses[c->worst];
-	const char *server = breaker_fix_for(c->cause, FIX_SERVER, m->client, &w->backend);
 	const char *settings[WHY_SETTINGS_MAX];
 	size_t n = why_settings(w, c, 1, settings, WHY_SETTINGS_MAX);
 
 	buf_puts(to, " Fix: ");
 	for (size_t i = 0; i < n; i++)
 		buf_printf(to, "%s%s", i ? " " : "", settings[i]);
-	if (n > 0)
+	if (n > 0) {
 		buf_puts(to, " (kvscope run --fix)");
-	else
-		buf_puts(to, server ? server : c->cause->fix);
+		buf_putc(to, '.');
+		return;
+	}
+	struct why_fix fixes[WHY_FIXES_MAX];
+	size_t nfixes = why_fixes(w, m, fixes), server = 0;
+	while (server < nfixes && fixes[server].kind != FIX_SERVER)
+		server++;
+	/* Of several backends each has its own: kvscope why lists them. */
+	buf_puts(to, server < nfixes && !w->same ? fixes[server].what : c->cause->fix);
 	buf_putc(to, '.');
 }
 
@@ -75,7 +45,6 @@ static void worst_cause(const struct why *w, struct verdict *v)
 {
 	struct why_cause causes[WHY_SETTINGS_MAX];
 	size_t n = why_causes(w, causes, WHY_SETTINGS_MAX), unexpected = 0;
-	char backend[64];
 
 	while (unexpected < n && !causes[unexpected].cause->expected)
 		unexpected++;
@@ -94,9 +63,10 @@ static void worst_cause(const struct why *w, struct verdict *v)
 		buf_printf(&v->cause, "%llu of %llu unexpected cache misses have no cause that the requests show",
 			   (unsigned long long)c->misses, (unsigned long long)w->unexpected);
 	amount(c, &v->cause);
-	backend_name(&w->backend, backend, sizeof(backend));
-	if (known && !w->recognised)
-		buf_printf(&v->cause, ", if the backend is like %s", backend);
+	if (known && !w->recognised && !w->all) {
+		buf_puts(&v->cause, ", if the backend is ");
+		why_names(w, &v->cause);
+	}
 	buf_putc(&v->cause, '.');
 	if (known)
 		fix(w, c, &v->cause);
@@ -122,25 +92,21 @@ int verdict_cost(struct report *report, struct verdict *out, char *error, size_t
 
 int verdict_cause(struct report *report, struct verdict *out, char *error, size_t error_bytes)
 {
-	struct why list[WHY_CANDIDATES];
 	bool recognised = out->backend.engine != ENGINE_UNKNOWN;
-	size_t judges = recognised ? 1 : WHY_CANDIDATES, n = 0;
-	int result = 0;
+	struct why_verdicts v;
+	int result;
 
-	while (result == 0 && n < judges) {
-		result = why_build(report, recognised ? &out->backend : &why_candidates[n], recognised, &list[n], error,
-				   error_bytes);
-		if (result == 0)
-			cost_of_misses(&out->costs, &list[n]);
-		n++;
-	}
+	if (recognised)
+		result = why_verdicts_one(report, &out->backend, true, &v, error, error_bytes);
+	else
+		result = why_verdicts_build(report, &v, error, error_bytes);
 	if (result == 0) {
-		worst_cause(&list[verdict_choose(report, list, n)], out);
+		cost_of_misses(&out->costs, &v.list[0]);
+		worst_cause(&v.list[0], out);
 		if (out->cause.failed)
 			result = out_of_memory(error, error_bytes);
 	}
-	while (n > 0)
-		why_release(&list[--n]);
+	why_verdicts_release(&v);
 	return result;
 }
 

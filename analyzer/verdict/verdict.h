@@ -6,7 +6,7 @@
  * The short answer about a session, from cost and why: what it cost, the worst cause, the settings against it. What
  * `kvscope run` ends with. Computes on a report and its traces.
  *
- * The backend is the one that the responses show; else that of the candidates (why/settings.h) whose rules explain best
+ * The backend is the one that the responses show; else that of the candidates (why/candidates.h) whose rules explain best
  * what was reported as cached.
  */
 
@@ -31,8 +31,5 @@ int verdict_cost(struct report *report, struct verdict *out, char *error, size_t
 int verdict_cause(struct report *report, struct verdict *out, char *error, size_t error_bytes)
 	__attribute__((warn_unused_result));
 void verdict_release(struct verdict *v);
-
-/* Which of n judges of the same report to believe; of equals the one that found more. */
-size_t verdict_choose(const struct report *report, const struct why *list, size_t n);
 
 #endif

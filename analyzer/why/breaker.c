@@ -13,7 +13,7 @@ const struct breaker *breaker_find(const char *name)
 
 bool client_version_parse(struct str s, struct client_version *out)
 {
-	struct client_version v = {{0, 0, 0}};
+	struct client_version v = {.other = false};
 	size_t at = 0;
 
 	for (size_t part = 0; part < 3; part++) {
@@ -58,6 +58,8 @@ const char *breaker_fix_for(const struct breaker *b, enum fix_kind kind, struct 
 {
 	for (const struct breaker_fix *f = b->fixes; f < b->fixes + BREAKER_FIXES_MAX && f->what; f++) {
 		if (f->kind != kind || !client_in_range(client, &f->clients))
+			continue;
+		if (client.other && (kind == FIX_ENV || kind == FIX_OPTION))
 			continue;
 		if (backend && f->engine != ENGINE_UNKNOWN && f->engine != backend->engine)
 			continue;

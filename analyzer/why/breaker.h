@@ -17,6 +17,7 @@ enum breaker_side { SIDE_CLIENT, SIDE_SERVER, SIDE_NEITHER };
 
 struct client_version {
 	unsigned n[3]; /* 2.1.330; all 0: not known */
+	bool other;    /* another program than Claude Code: no setting of its client is one of this one's */
 };
 
 /* Versions of Claude Code, both ends included; 0.0.0 is an open end. */

@@ -36,11 +36,14 @@ bool text_is_compaction(struct str old, struct str new)
 	       (text_contains(new, summary) && !text_contains(old, summary));
 }
 
+bool text_is_identity(struct str text)
+{
+	return str_starts(text, STR("You are Claude Code")) || str_starts(text, STR("You are a Claude agent"));
+}
+
 bool text_identity_changed(struct str old, struct str new)
 {
-	const struct str cli = STR("You are Claude Code"), sdk = STR("You are a Claude agent");
-	bool a = str_starts(old, cli) || str_starts(old, sdk), b = str_starts(new, cli) || str_starts(new, sdk);
-	return a && b && old.n < 400 && new.n < 400;
+	return text_is_identity(old) && text_is_identity(new) && old.n < 400 && new.n < 400;
 }
 
 bool text_attestation(struct str old, struct str new)

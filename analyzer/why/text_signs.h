@@ -16,6 +16,8 @@ bool text_is_countdown(struct str text);
 bool text_date_changed(struct str old, struct str new);
 /* The new one is the summary of a compacted conversation and the old is not, or an old tool result was cleared. */
 bool text_is_compaction(struct str old, struct str new);
+/* Claude Code's sentence that says who the model is. */
+bool text_is_identity(struct str text);
 /* Both say who the model is, in different words. */
 bool text_identity_changed(struct str old, struct str new);
 /* They part in the hex digits behind "cch=". */

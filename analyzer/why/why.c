@@ -4,6 +4,7 @@
 #include "base/array.h"
 #include "trace/prompt_diff.h"
 #include "why/across.h"
+#include "why/client.h"
 #include "why/explain.h"
 #include "why/seen.h"
 #include "why/server.h"
@@ -29,6 +30,7 @@ struct judge {
 	struct view other;  /* of a parent that is not the newest, or of another conversation */
 	struct seen *seen;
 	struct across *across;
+	struct clients clients;
 	struct server_memory memory;
 	size_t misses_capacity;
 };
@@ -38,16 +40,6 @@ static int64_t share(int64_t tokens, uint64_t bytes, uint64_t of)
 	if (tokens == TOKENS_UNKNOWN || of == 0)
 		return TOKENS_UNKNOWN;
 	return (int64_t)((double)tokens * (double)bytes / (double)of);
-}
-
-/* "claude-cli/2.1.330 (external, sdk-cli)" */
-static struct client_version client_of(const struct exchange *x)
-{
-	struct client_version v = {{0, 0, 0}};
-	struct str agent = str_from(exchange_header_value(x->request.headers, x->request.nheaders, "User-Agent"));
-	if (str_starts(agent, STR("claude-cli/")))
-		client_version_parse((struct str){agent.p + 11, agent.n - 11}, &v);
-	return v;
 }
 
 static struct why_miss *add_miss(struct judge *j, uint32_t exchange, const struct breaker *cause)
@@ -69,7 +61,7 @@ static struct why_miss *add_miss(struct judge *j, uint32_t exchange, const struc
 			       .parent = e->parent,
 			       .lineage = e->lineage,
 			       .cause = cause,
-			       .client = client_of(e->x),
+			       .client = clients_of(&j->clients, exchange),
 			       .byte_offset = -1,
 			       .token_offset = r->matched_tokens,
 			       .matched_tokens = r->matched_tokens,
@@ -310,13 +302,19 @@ static void judge_request(struct judge *j, uint32_t exchange)
 int why_build(struct report *report, const struct backend *backend, bool recognised, struct why *out, char *error,
 	      size_t error_bytes)
 {
-	struct judge j = {.report = report, .out = out};
 	struct render_rules rules;
+	backend_rules(backend, &rules);
+	return why_build_by(report, backend, &rules, recognised, out, error, error_bytes);
+}
+
+int why_build_by(struct report *report, const struct backend *backend, const struct render_rules *rules,
+		 bool recognised, struct why *out, char *error, size_t error_bytes)
+{
+	struct judge j = {.report = report, .out = out};
 	size_t lineages = report->lineages.n;
 
 	*out = (struct why){.backend = *backend, .recognised = recognised};
-	backend_rules(backend, &rules);
-	bool ready = views_init(&j.views, report, &rules) == 0;
+	bool ready = views_init(&j.views, report, rules) == 0 && clients_init(&j.clients, report) == 0;
 	server_learn(report, &j.memory);
 	out->requests = calloc(report->nexchanges + 1, sizeof(*out->requests));
 	j.last = calloc(lineages + 1, sizeof(*j.last));
@@ -342,6 +340,7 @@ int why_build(struct report *report, const struct backend *backend, bool recogni
 	free(j.last_of);
 	seen_free(j.seen);
 	across_free(j.across);
+	clients_release(&j.clients);
 	views_release(&j.views);
 	if (!ready) {
 		snprintf(error, error_bytes, "out of memory");
@@ -359,5 +358,6 @@ void why_release(struct why *w)
 	}
 	free(w->misses);
 	free(w->requests);
+	free(w->same);
 	*w = (struct why){0};
 }

@@ -41,7 +41,7 @@ struct why_miss {
 	uint32_t parent;   /* LINEAGE_NONE: none */
 	uint32_t lineage;
 	const struct breaker *cause;  /* its side and whether it is expected stand there */
-	struct client_version client; /* by its User-Agent; all 0: not Claude Code, or not said */
+	struct client_version client; /* see why/client.h */
 	const struct breaker
 		*behind[WHY_BEHIND_MAX]; /* further causes, found by neutralising the ones before; NULL-filled */
 	bool broken;                     /* the prompts differ; false: equal as far as needed, the cache lost it */
@@ -65,11 +65,21 @@ struct why {
 	uint64_t unexpected;
 	uint64_t unreadable; /* prompts that could not be compared */
 	uint64_t refused;    /* prompts that such a backend answers with an error */
+	/* Of several that come to the same (why/candidates.h): all of them, else NULL; `backend` is one that loses
+	 * most. */
+	struct backend *same;
+	size_t nsame;
+	bool all;              /* that is every candidate */
+	bool uneven;           /* by some of them less is lost */
+	uint64_t contradicted; /* requests that reused more than such a backend could have */
 };
 
 /* Returns 0, or -1 with one line in error. why_release in either case. The report must outlive it. */
 int why_build(struct report *report, const struct backend *backend, bool recognised, struct why *out, char *error,
 	      size_t error_bytes) __attribute__((warn_unused_result));
+/* The same with the rules given, whatever the backend's are. */
+int why_build_by(struct report *report, const struct backend *backend, const struct render_rules *rules,
+		 bool recognised, struct why *out, char *error, size_t error_bytes) __attribute__((warn_unused_result));
 void why_release(struct why *w);
 
 /* The backend seen in the responses (engine, template by the model's name); ENGINE_UNKNOWN if none or several. */

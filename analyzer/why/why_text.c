@@ -53,10 +53,27 @@ static void excerpts(const struct why_miss *m, const struct why_text_style *s, s
 		   s->reset);
 }
 
-static const char *const of_what[] = {"client: ", "backend: ", "request: "};
+static void fixes(const struct why *w, const struct why_miss *m, struct buf *to)
+{
+	static const char *const of_what[] = {
+		[FIX_OPTION] = "client", [FIX_SERVER] = "backend", [FIX_REQUEST] = "request"};
+	struct why_fix list[WHY_FIXES_MAX];
+	size_t n = why_fixes(w, m, list);
 
+	buf_printf(to, "   fix: %s\n", m->cause->fix);
+	for (size_t i = 0; i < n; i++) {
+		if (list[i].kind == FIX_ENV)
+			continue;
+		if (list[i].engine != ENGINE_UNKNOWN)
+			buf_printf(to, "        %s: %s\n", engine_name(list[i].engine), list[i].what);
+		else
+			buf_printf(to, "        %s: %s\n", of_what[list[i].kind], list[i].what);
+	}
+}
+
+/* briefly: what it is and how to mend it stands above already. */
 static void cause_text(const struct report *report, const struct why *w, const struct why_cause *c, size_t rank,
-		       const struct why_text_style *s, struct buf *to)
+		       bool briefly, const struct why_text_style *s, struct buf *to)
 {
 	const struct why_miss *m = &w->misses[c->worst];
 	const struct breaker *b = c->cause;
@@ -65,9 +82,14 @@ static void cause_text(const struct report *report, const struct why *w, const s
 	buf_printf(to, "\n%zu. %s%s%s (%s): %llu of %zu %s", rank, s->bold, b->name, s->reset, side_words[b->side],
 		   (unsigned long long)c->misses, w->nmisses, w->nmisses == 1 ? "miss" : "misses");
 	if (c->lost_tokens != TOKENS_UNKNOWN)
-		buf_printf(to, ", %s tokens to prefill again", units_count(c->lost_tokens, number));
+		buf_printf(to, ", %s%s tokens to prefill again", w->uneven ? "up to " : "",
+			   units_count(c->lost_tokens, number));
 	if (!isnan(c->seconds_lost))
 		buf_printf(to, ", %s", units_seconds(c->seconds_lost, number));
+	if (briefly) {
+		buf_puts(to, ", as above\n");
+		return;
+	}
 	buf_printf(to, "\n   %s.\n   ", b->title);
 	place(report, w, m, to);
 	buf_putc(to, '\n');
@@ -75,13 +97,7 @@ static void cause_text(const struct report *report, const struct why *w, const s
 	for (size_t i = 0; i < WHY_BEHIND_MAX && m->behind[i]; i++)
 		buf_printf(to, "   behind it: %s%s%s: %s\n", s->bold, m->behind[i]->name, s->reset,
 			   m->behind[i]->title);
-	buf_printf(to, "   fix: %s\n", b->fix);
-	const char *const more[] = {breaker_fix_for(b, FIX_OPTION, m->client, &w->backend),
-				    breaker_fix_for(b, FIX_SERVER, m->client, &w->backend),
-				    breaker_fix_for(b, FIX_REQUEST, m->client, &w->backend)};
-	for (size_t i = 0; i < 3; i++)
-		if (more[i])
-			buf_printf(to, "        %s%s\n", of_what[i], more[i]);
+	fixes(w, m, to);
 	if (!s->all)
 		return;
 	for (size_t i = 0; i < w->nmisses; i++) {
@@ -107,16 +123,18 @@ static void environment(const struct why *w, const struct why_cause *causes, siz
 		buf_printf(to, "  export %s\n", given[i]);
 }
 
-void why_text(const struct report *report, const struct why *w, const struct why_text_style *s, struct buf *to)
+/* Who is meant, and the sums. */
+static void verdict_head(const struct report *report, const struct why *w, const struct why_text_style *s,
+			 struct buf *to)
 {
-	struct why_cause causes[CAUSES_MAX];
-	size_t n = why_causes(w, causes, CAUSES_MAX), unexpected = 0;
-	char backend[64];
-
-	backend_name(&w->backend, backend, sizeof(backend));
-	while (unexpected < n && !causes[unexpected].cause->expected)
-		unexpected++;
-	buf_printf(to, "%sBackend %s%s%s: ", s->bold, backend, s->reset, w->recognised ? "" : " (assumed)");
+	buf_puts(to, s->bold);
+	if (w->all) {
+		buf_puts(to, "Whatever the backend");
+	} else {
+		buf_puts(to, w->same ? "If it was " : "Backend ");
+		why_names(w, to);
+	}
+	buf_printf(to, "%s: ", s->reset);
 	units_plural(to, report->nexchanges, "request");
 	if (w->unexpected == 0)
 		buf_printf(to, ", no unexpected cache miss");
@@ -126,10 +144,33 @@ void why_text(const struct report *report, const struct why *w, const struct why
 	if (w->nmisses > w->unexpected)
 		buf_printf(to, ", %llu expected", (unsigned long long)(w->nmisses - w->unexpected));
 	buf_putc(to, '\n');
+}
 
+static bool told(const struct breaker *cause, const struct why *before, size_t n)
+{
+	struct why_cause causes[CAUSES_MAX];
+	for (size_t i = 0; i < n; i++) {
+		size_t k = why_causes(&before[i], causes, CAUSES_MAX);
+		for (size_t c = 0; c < k && (c < CAUSES_SHOWN || !cause->expected); c++)
+			if (causes[c].cause == cause)
+				return true;
+	}
+	return false;
+}
+
+/* `before`: the verdicts above this one. */
+static void verdict_text(const struct report *report, const struct why *w, const struct why *before, size_t nbefore,
+			 const struct why_text_style *s, struct buf *to)
+{
+	struct why_cause causes[CAUSES_MAX];
+	size_t n = why_causes(w, causes, CAUSES_MAX), unexpected = 0;
+
+	while (unexpected < n && !causes[unexpected].cause->expected)
+		unexpected++;
+	verdict_head(report, w, s, to);
 	size_t shown = s->all ? n : unexpected < CAUSES_SHOWN ? unexpected : CAUSES_SHOWN;
 	for (size_t i = 0; i < shown; i++)
-		cause_text(report, w, &causes[i], i + 1, s, to);
+		cause_text(report, w, &causes[i], i + 1, !s->all && told(causes[i].cause, before, nbefore), s, to);
 	if (shown < unexpected)
 		buf_printf(to, "\n%zu more causes: --all\n", unexpected - shown);
 	environment(w, causes, shown < unexpected ? shown : unexpected, s, to);
@@ -142,6 +183,36 @@ void why_text(const struct report *report, const struct why *w, const struct why
 	if (w->unreadable)
 		buf_printf(to, "\n%llu prompts could not be compared (not kept, or cut).\n",
 			   (unsigned long long)w->unreadable);
+}
+
+/* Who it cannot have been. */
+static void ruled_out(const struct why_verdicts *v, size_t open, struct buf *to)
+{
+	for (size_t i = open; i < v->n; i++) {
+		buf_puts(to, "\nNot ");
+		why_names(&v->list[i], to);
+		buf_puts(to, ": ");
+		units_plural(to, v->list[i].contradicted, "request");
+		buf_puts(to, " reused more than such a backend could have.\n");
+	}
+	if (v->nrefusing == 0)
+		return;
+	buf_puts(to, "\nNot ");
+	why_backends_names(v->refusing, v->nrefusing, to);
+	buf_puts(to, ": such a backend would have refused ");
+	units_plural(to, v->refused, "prompt");
+	buf_puts(to, " that have system turns inside messages[].\n");
+}
+
+void why_text(const struct report *report, const struct why_verdicts *v, const struct why_text_style *s, struct buf *to)
+{
+	size_t open = why_verdicts_open(v);
+	for (size_t i = 0; i < open; i++) {
+		if (i > 0)
+			buf_putc(to, '\n');
+		verdict_text(report, &v->list[i], v->list, i, s, to);
+	}
+	ruled_out(v, open, to);
 }
 
 static void miss_json(const struct report *report, const struct why *w, const struct why_miss *m, struct json_out *j)
@@ -193,7 +264,19 @@ static void miss_json(const struct report *report, const struct why *w, const st
 	json_out_end(j);
 }
 
-static void verdict_json(const struct report *report, const struct why *w, struct json_out *j)
+static void backends_json(const char *key, const struct backend *list, size_t n, struct json_out *j)
+{
+	char name[64];
+
+	json_out_array(j, key);
+	for (size_t i = 0; i < n; i++) {
+		backend_name(&list[i], name, sizeof(name));
+		json_out_cstr(j, NULL, name);
+	}
+	json_out_end(j);
+}
+
+static void verdict_json(const struct report *report, const struct why *w, bool out, struct json_out *j)
 {
 	struct why_cause causes[CAUSES_MAX];
 	size_t n = why_causes(w, causes, CAUSES_MAX);
@@ -202,7 +285,10 @@ static void verdict_json(const struct report *report, const struct why *w, struc
 	backend_name(&w->backend, backend, sizeof(backend));
 	json_out_object(j, NULL);
 	json_out_cstr(j, "backend", backend);
+	backends_json("candidates", w->same ? w->same : &w->backend, w->same ? w->nsame : 1, j);
 	json_out_bool(j, "recognised", w->recognised);
+	json_out_bool(j, "ruled_out", out);
+	json_out_uint(j, "contradicted", w->contradicted);
 	json_out_uint(j, "requests", report->nexchanges);
 	json_out_uint(j, "unexpected", w->unexpected);
 	json_out_uint(j, "unreadable", w->unreadable);
@@ -221,20 +307,22 @@ static void verdict_json(const struct report *report, const struct why *w, struc
 	json_out_end(j);
 }
 
-void why_json(const struct report *report, const struct why *verdicts, size_t n, struct buf *to)
+void why_json(const struct report *report, const struct why_verdicts *v, struct buf *to)
 {
+	size_t open = why_verdicts_open(v);
 	struct json_out j;
 
 	json_out_init(&j, to, true);
 	json_out_object(&j, NULL);
 	json_out_array(&j, "verdicts");
-	for (size_t i = 0; i < n; i++)
-		verdict_json(report, &verdicts[i], &j);
+	for (size_t i = 0; i < v->n; i++)
+		verdict_json(report, &v->list[i], i >= open, &j);
 	json_out_end(&j);
+	backends_json("refusing", v->refusing, v->nrefusing, &j);
 	json_out_array(&j, "misses");
-	for (size_t i = 0; i < n; i++)
-		for (size_t k = 0; k < verdicts[i].nmisses; k++)
-			miss_json(report, &verdicts[i], &verdicts[i].misses[k], &j);
+	for (size_t i = 0; i < v->n; i++)
+		for (size_t k = 0; k < v->list[i].nmisses; k++)
+			miss_json(report, &v->list[i], &v->list[i].misses[k], &j);
 	json_out_end(&j);
 	json_out_end(&j);
 	buf_putc(to, '\n');

@@ -4,7 +4,7 @@
 
 /* What `kvscope why` says, for people and as JSON. Both append; the buffer's failed flag tells of lack of memory. */
 
-#include "why/why.h"
+#include "why/candidates.h"
 
 #include "base/buf.h"
 
@@ -13,8 +13,10 @@ struct why_text_style {
 	const char *bold, *dim, *red, *green, *yellow, *reset;
 };
 
-void why_text(const struct report *report, const struct why *w, const struct why_text_style *style, struct buf *to);
+/* One verdict after the other; a cause that an earlier one has told of in a line, and who is ruled out at the end. */
+void why_text(const struct report *report, const struct why_verdicts *v, const struct why_text_style *style,
+	      struct buf *to);
 /* One object: "verdicts" with the sums for each backend, "misses" with those of all of them. */
-void why_json(const struct report *report, const struct why *verdicts, size_t n, struct buf *to);
+void why_json(const struct report *report, const struct why_verdicts *v, struct buf *to);
 
 #endif
