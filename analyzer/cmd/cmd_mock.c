@@ -18,6 +18,9 @@ enum {
 	OPT_DECODE_RATE,
 	OPT_CACHE_TOKENS,
 	OPT_BLOCK,
+	OPT_CACHE_MIN,
+	OPT_CACHE_TTL,
+	OPT_CACHE_LOOKBACK,
 	OPT_NO_CACHE,
 	OPT_PARALLEL,
 	OPT_SCRIPT,
@@ -44,6 +47,15 @@ static const struct option_spec options[] = {
 			      .arg = "N",
 			      .help = "capacity of the prefix cache (default 262144)"},
 	[OPT_BLOCK] = {.name = "block", .arg = "N", .help = "tokens per cache block (default 16, or the engine's)"},
+	[OPT_CACHE_MIN] = {.name = "cache-min",
+			   .arg = "N",
+			   .help = "shortest prefix that is cached, of every model (default: the engine's)"},
+	[OPT_CACHE_TTL] = {.name = "cache-ttl",
+			   .arg = "SECONDS",
+			   .help = "time to live of what is cached (default: the engine's)"},
+	[OPT_CACHE_LOOKBACK] = {.name = "cache-lookback",
+				.arg = "N",
+				.help = "blocks that a breakpoint looks back (default: the engine's)"},
 	[OPT_NO_CACHE] = {.name = "no-cache", .help = "prefill every prompt from its start"},
 	[OPT_PARALLEL] = {.name = "parallel",
 			  .arg = "N",
@@ -223,6 +235,7 @@ static int read_engine(const struct command_line *cl, struct mock_options *o)
 	}
 	o->state = o->profile->state;
 	o->rendering = o->profile->rendering;
+	o->cache = o->profile->cache;
 	for (size_t i = 0; i < option_count(cl, OPT_FLAG); i++) {
 		const char *flag = option_nth(cl, OPT_FLAG, i);
 		if (mock_profile_switch(o->profile, flag, &o->state) < 0) {
@@ -233,18 +246,40 @@ static int read_engine(const struct command_line *cl, struct mock_options *o)
 	return 0;
 }
 
+/* What the cache keeps. */
+static int read_limits(const struct command_line *cl, struct mock_options *o)
+{
+	struct mock_limits *c = &o->cache;
+	uint64_t tokens = c->tokens, block = c->block, min = c->min, lookback = c->lookback;
+
+	if (option_uint(cl, OPT_CACHE_TOKENS, 1, 1000000000, &tokens) < 0 ||
+	    option_uint(cl, OPT_BLOCK, 1, 4096, &block) < 0 ||
+	    option_uint(cl, OPT_CACHE_MIN, 0, 1000000000, &min) < 0 ||
+	    option_double(cl, OPT_CACHE_TTL, 0, 1e6, &c->ttl_s) < 0 ||
+	    option_uint(cl, OPT_CACHE_LOOKBACK, 1, 1000000, &lookback) < 0)
+		return -1;
+	c->tokens = (size_t)tokens;
+	c->block = (size_t)block;
+	c->min = (size_t)min;
+	c->lookback = (size_t)lookback;
+	o->any_model = option_given(cl, OPT_CACHE_MIN);
+	if (option_given(cl, OPT_NO_CACHE)) {
+		c->tokens = 0;
+		o->state &= ~(unsigned)MOCK_CACHES;
+	}
+	return 0;
+}
+
 static int read_options(const struct command_line *cl, struct mock_options *o)
 {
 	*o = (struct mock_options){.prefill_rate = 4000, .decode_rate = 100, .model = "mock"};
 	if (read_engine(cl, o) < 0)
 		return -1;
-	uint64_t port = 0, cache_tokens = 262144, parallel = o->profile->slots;
-	uint64_t block = o->profile->block ? o->profile->block : 16;
+	uint64_t port = 0, parallel = o->profile->slots;
 	if (option_uint(cl, OPT_PORT, 0, 65535, &port) < 0 ||
 	    option_double(cl, OPT_PREFILL_RATE, 0, 1e9, &o->prefill_rate) < 0 ||
 	    option_double(cl, OPT_DECODE_RATE, 0, 1e9, &o->decode_rate) < 0 ||
-	    option_uint(cl, OPT_CACHE_TOKENS, 1, 1000000000, &cache_tokens) < 0 ||
-	    option_uint(cl, OPT_BLOCK, 1, 4096, &block) < 0 || option_uint(cl, OPT_PARALLEL, 1, 1000, &parallel) < 0 ||
+	    option_uint(cl, OPT_PARALLEL, 1, 1000, &parallel) < 0 || read_limits(cl, o) < 0 ||
 	    read_rendering(cl, &o->rendering) < 0)
 		return -1;
 	if (cl->nargs > 0) {
@@ -252,12 +287,6 @@ static int read_options(const struct command_line *cl, struct mock_options *o)
 		return -1;
 	}
 	o->port = (uint16_t)port;
-	if (option_given(cl, OPT_NO_CACHE)) {
-		cache_tokens = 0;
-		o->state &= ~(unsigned)MOCK_CACHES;
-	}
-	o->cache_tokens = (size_t)cache_tokens;
-	o->block_tokens = (size_t)block;
 	o->parallel = (unsigned)parallel;
 	if (option_given(cl, OPT_NO_REPORT))
 		o->state &= ~(unsigned)MOCK_REPORTS;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "mock/cache.h"
 
+#include "mock/tokens.h"
+
 #include <stdlib.h>
 
 /* Out of memory while growing the table: the block is not added, which a cache may always choose. */
@@ -55,21 +57,9 @@ void mock_cache_release(struct mock_cache *c)
 	mock_cache_reset(c);
 }
 
-/* The finaliser of MurmurHash3: every bit of the input reaches every bit of the result. */
-static uint64_t mix(uint64_t h)
-{
-	h ^= h >> 33;
-	h *= UINT64_C(0xff51afd7ed558ccd);
-	h ^= h >> 33;
-	h *= UINT64_C(0xc4ceb9fe1a85ec53);
-	return h ^ h >> 33;
-}
-
 static uint64_t next_key(const struct mock_cache *c, uint64_t key, const uint64_t *tokens)
 {
-	for (size_t i = 0; i < c->block_tokens; i++)
-		key = mix(key + UINT64_C(0x9e3779b97f4a7c15)) ^ tokens[i];
-	return mix(key);
+	return mock_tokens_hash(key, tokens, c->block_tokens);
 }
 
 static struct mock_cache_block *find(struct mock_cache *c, uint64_t key)

@@ -8,9 +8,7 @@
  * engine's rate. Saying the answer is the caller's; the slot stays taken until the job is finished or cancelled.
  */
 
-#include "mock/cache.h"
-#include "mock/sequences.h"
-#include "mock/tokens.h"
+#include "mock/store.h"
 #include "net/loop.h"
 
 #include <stdbool.h>
@@ -20,9 +18,7 @@ struct engine_job;
 
 struct engine {
 	struct loop *loop;
-	struct mock_cache cache;
-	struct mock_sequences sequences;
-	bool by_sequences;   /* the second of these decides */
+	struct mock_store store;
 	double prefill_rate; /* tokens/s; 0: takes no time */
 	unsigned slots, busy;
 	struct engine_job *first, *last; /* waiting */
@@ -36,34 +32,23 @@ struct engine {
 
 enum job_state { JOB_IDLE, JOB_WAITING, JOB_PREFILLING, JOB_DECODING };
 
-/* Embedded in the caller's object; zeroed but for the first six fields. */
+/* Embedded in the caller's object; zeroed but for the functions and what mock/store.h asks for. */
 struct engine_job {
-	uint64_t seed;                           /* prompts with different seeds share no cache: the model */
-	bool no_reuse;                           /* is prefilled from its start */
-	size_t cached_min;                       /* fewer cached tokens count as none */
-	const struct mock_tokens *prompt;        /* borrowed until the job is finished or cancelled */
-	void (*started)(struct engine_job *j);   /* has a slot; cached_tokens is known */
+	struct mock_use use;                     /* what it borrows: until the job is finished or cancelled */
+	void (*started)(struct engine_job *j);   /* has a slot; what is cached is known */
 	void (*prefilled)(struct engine_job *j); /* the first token is there */
 
 	enum job_state state;
-	size_t cached_tokens;
-	size_t slot; /* of the sequences */
-	uint64_t start_ns;
 	struct engine *engine;
 	struct loop_timer timer;
 	struct engine_job *next, *prev;
 };
 
-/* parallel >= 1 slots. */
-void engine_init(struct engine *e, struct loop *l, double prefill_rate, unsigned parallel, size_t block_tokens,
-		 size_t cache_tokens);
-/* To be called before the first job: keeps sequences instead of blocks. Returns 0, or -1 without memory. */
-int engine_keep_sequences(struct engine *e, size_t slots, size_t kept_max, size_t kept_tokens_max);
+/* parallel >= 1 slots. Returns 0, or -1 without memory. */
+int engine_init(struct engine *e, struct loop *l, double prefill_rate, unsigned parallel,
+		const struct mock_limits *limits);
 /* No job may be left. */
 void engine_release(struct engine *e);
-/* Empties the cache; returns how many tokens it held. */
-size_t engine_empty_cache(struct engine *e);
-size_t engine_cached_tokens(const struct engine *e);
 
 /* `started` is called now or later. Returns 0, or -1 without memory (the job is then idle again). */
 int engine_submit(struct engine *e, struct engine_job *j);

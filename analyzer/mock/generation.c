@@ -225,9 +225,11 @@ static void job_started(struct engine_job *j)
 {
 	struct generation *g = LOOP_OWNER(j, struct generation, job);
 
-	g->prefill_start_ns = g->reply.prefill_start_ns = j->start_ns;
-	g->reply.prompt_tokens = j->prompt->n;
-	g->reply.cached_tokens = j->cached_tokens;
+	g->prefill_start_ns = g->reply.prefill_start_ns = j->use.start_ns;
+	g->reply.prompt_tokens = j->use.prompt->n;
+	g->reply.cached_tokens = j->use.cached;
+	for (size_t i = 0; i < TTLS; i++)
+		g->reply.written_tokens[i] = j->use.written[i];
 	if (!g->stream || g->reply.profile->late_head)
 		return;
 	stream_begin(g);
@@ -274,11 +276,9 @@ static void delay_over(struct loop_timer *t)
 
 int generation_start(struct generation *g)
 {
-	g->job.seed = g->seed;
-	g->job.no_reuse = g->no_reuse;
-	g->job.cached_min = g->reply.profile->cached_min;
+	g->job.use = (struct mock_use){
+		.seed = g->seed, .no_reuse = g->no_reuse, .prompt = g->prompt, .breakpoints = g->breakpoints};
 	g->keepalive.fire = keepalive_due;
-	g->job.prompt = g->prompt;
 	g->job.started = job_started;
 	g->job.prefilled = job_prefilled;
 	g->timer.fire = delay_over;

@@ -22,8 +22,9 @@
 struct generation {
 	struct engine *engine;
 	const struct wire *wire;
-	const struct answer *answer;      /* borrowed */
-	const struct mock_tokens *prompt; /* borrowed */
+	const struct answer *answer;                /* borrowed */
+	const struct mock_tokens *prompt;           /* borrowed */
+	const struct mock_breakpoints *breakpoints; /* borrowed; NULL: none */
 	/* call, model, id, created_s, include_usage, report_cached, profile, fingerprint */
 	struct reply reply;
 	uint64_t seed;      /* of the cache */

@@ -42,6 +42,8 @@ static void log_request(struct json_out *j, const struct mock_call *c)
 	if (g->prefill_start_ns == 0)
 		return; /* never came to the cache: what it would have found is not known */
 	json_out_uint(j, "cached_tokens", g->reply.cached_tokens);
+	if (c->breakpoints.npositions)
+		json_out_uint(j, "written_tokens", g->reply.written_tokens[TTL_5M] + g->reply.written_tokens[TTL_1H]);
 	json_out_uint(j, "new_tokens", g->reply.prompt_tokens - g->reply.cached_tokens);
 	json_out_uint(j, "output_tokens", g->reply.output_tokens);
 }
@@ -117,11 +119,11 @@ static double metric_value(const struct mock *m, const struct mock_metric *metri
 	case METRIC_OUTPUT_TOKENS:
 		return (double)m->output_tokens;
 	case METRIC_CACHE_USED:
-		return (double)engine_cached_tokens(e);
+		return (double)mock_store_tokens(&e->store);
 	case METRIC_CACHE_CAPACITY:
 		break;
 	}
-	return (double)(e->cache.capacity_blocks * e->cache.block_tokens);
+	return (double)mock_store_capacity(&e->store);
 }
 
 void mock_metrics(const struct mock *m, struct buf *out)

@@ -138,6 +138,25 @@ static bool reuse_is_off(const struct mock_call *c)
 	       cJSON_IsFalse(cJSON_GetObjectItemCaseSensitive(c->request.json, "cache_prompt"));
 }
 
+/* Returns 0, or -1 having answered. */
+static int read_breakpoints(struct mock_call *c)
+{
+	const struct mock_options *o = &c->mock->options;
+	char why[320];
+
+	if (o->cache.policy != POLICY_BREAKPOINTS || c->api != MOCK_ANTHROPIC_MESSAGES)
+		return 0;
+	size_t min = o->any_model ? o->cache.min : mock_profile_minimum(o->profile, c->request.model);
+	const char *wrong =
+		mock_breakpoints_read(&c->breakpoints, &c->request, c->generation.seed, min, why, sizeof(why));
+	if (wrong) {
+		mock_respond_error(c, 400, "", wrong);
+		return -1;
+	}
+	c->generation.breakpoints = &c->breakpoints;
+	return 0;
+}
+
 void mock_route_generate(struct mock_call *c)
 {
 	struct mock *m = c->mock;
@@ -146,11 +165,13 @@ void mock_route_generate(struct mock_call *c)
 
 	if (read_request(c, c->body) < 0)
 		return;
+	g->seed = seed_of(c);
+	if (read_breakpoints(c) < 0)
+		return;
 	g->engine = &m->engine;
 	g->wire = wire_of(c->api);
 	g->answer = script_match(m->script, &c->request, c->matched, sizeof(c->matched));
 	g->prompt = &c->request.prompt;
-	g->seed = seed_of(c);
 	g->no_reuse = reuse_is_off(c);
 	g->decode_rate = m->options.decode_rate;
 	g->max_tokens = c->request.max_tokens;
@@ -309,6 +330,7 @@ static void on_done(struct http_call *call, bool aborted)
 	if (!c)
 		return;
 	generation_release(&c->generation);
+	mock_breakpoints_release(&c->breakpoints);
 	if (c->read)
 		mock_request_release(&c->request);
 	buf_release(&c->decoded);
@@ -347,23 +369,16 @@ static const struct http_server_handlers handlers = {
 	.explain = on_explain,
 };
 
-/* What the profile's cache is like. Returns 0, or -1 without memory. */
+/* Returns 0, or -1 without memory. */
 static int open_engine(struct mock *m)
 {
 	const struct mock_options *o = &m->options;
-	const struct mock_profile *p = o->profile;
+	struct mock_limits cache = o->cache;
 
-	engine_init(&m->engine, m->loop, o->prefill_rate, o->parallel, o->block_tokens, o->cache_tokens);
-	switch (p->policy) {
-	case POLICY_BLOCKS:
-		break;
-	case POLICY_SLOTS:
-		return engine_keep_sequences(&m->engine, o->parallel, o->state & MOCK_HOST_CACHE ? p->kept : 0,
-					     o->cache_tokens);
-	case POLICY_LIST:
-		return engine_keep_sequences(&m->engine, 0, o->state & MOCK_CACHES ? p->kept : 0, o->cache_tokens);
-	}
-	return 0;
+	if ((cache.policy == POLICY_LIST && !(o->state & MOCK_CACHES)) ||
+	    (cache.policy == POLICY_SLOTS && !(o->state & MOCK_HOST_CACHE)))
+		cache.kept = 0;
+	return engine_init(&m->engine, m->loop, o->prefill_rate, o->parallel, &cache);
 }
 
 int mock_open(struct mock *m, struct loop *l, const struct mock_options *options, struct script *script, FILE *log)

@@ -9,6 +9,7 @@
  */
 
 #include "base/digest.h"
+#include "mock/breakpoints.h"
 #include "mock/engine.h"
 #include "mock/generation.h"
 #include "mock/profile.h"
@@ -25,8 +26,8 @@
 struct mock_options {
 	uint16_t port;
 	double prefill_rate, decode_rate; /* tokens/s, 0: no time */
-	size_t cache_tokens;              /* 0: no cache */
-	size_t block_tokens;
+	struct mock_limits cache;
+	bool any_model; /* cache.min is that of every model */
 	unsigned parallel;
 	struct mock_rendering rendering;
 	const struct mock_profile *profile; /* the engine to imitate */
@@ -64,6 +65,7 @@ struct mock_call {
 	bool read;                      /* `request` is filled in */
 	struct mock_request request;
 	char matched[32]; /* what the script answered with; "": it was not asked */
+	struct mock_breakpoints breakpoints;
 	struct generation generation;
 };
 

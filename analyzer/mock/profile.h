@@ -11,11 +11,15 @@
 
 #include "mock/render.h"
 #include "mock/request.h"
+#include "mock/store.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 
 struct mock_call;
+
+/* What an engine keeps unless it, or the command line, has another limit. */
+#define MOCK_CACHE_TOKENS 262144
 
 /* What the command line of the engine has decided: bits. */
 enum {
@@ -32,17 +36,18 @@ struct mock_switch {
 	unsigned on, off; /* bits it sets and clears */
 };
 
-enum mock_policy {
-	POLICY_BLOCKS, /* mock/cache.h */
-	POLICY_SLOTS,  /* mock/sequences.h, with slots */
-	POLICY_LIST,   /* mock/sequences.h, without */
+/* What depends on the model: the first entry whose name is a part of the model's counts. */
+struct mock_minimum {
+	const char *model; /* NULL ends a list */
+	size_t tokens;     /* of a prefix that is kept */
 };
 
 /* Of a usage object of Anthropic's API. */
 struct mock_usage {
 	enum { INPUT_ABSENT, INPUT_NEW, INPUT_WHOLE } input;        /* input_tokens; NEW: less what is told as cached */
 	enum { CACHED_ABSENT, CACHED_TOLD, CACHED_ABOVE_0 } cached; /* cache_read_input_tokens, if MOCK_REPORTS */
-	bool creation;                                              /* cache_creation_input_tokens, if MOCK_REPORTS */
+	/* cache_creation_input_tokens, if MOCK_REPORTS; BY_TTL: and cache_creation */
+	enum { CREATION_ABSENT, CREATION_TOLD, CREATION_BY_TTL } creation;
 	bool output;
 };
 
@@ -102,14 +107,12 @@ struct mock_profile {
 
 	/* Prompt and cache */
 	struct mock_rendering rendering;
-	enum mock_policy policy;
-	size_t block;          /* of POLICY_BLOCKS */
-	size_t cached_min;     /* shorter hits count as none */
-	size_t kept;           /* sequences kept apart from the slots; SIZE_MAX: no limit */
-	unsigned slots;        /* requests computed at a time */
-	const char *salts[3];  /* members of a request that separate caches; NULL ends */
-	bool salt_on_messages; /* also of Anthropic's API */
-	bool cache_prompt;     /* OpenAI's requests may switch reuse off */
+	struct mock_limits cache;
+	const struct mock_minimum *minimums; /* before cache.min; NULL: none */
+	unsigned slots;                      /* requests computed at a time */
+	const char *salts[3];                /* members of a request that separate caches; NULL ends */
+	bool salt_on_messages;               /* also of Anthropic's API */
+	bool cache_prompt;                   /* OpenAI's requests may switch reuse off */
 
 	/* The wire */
 	struct mock_usage at_start, at_end;
@@ -132,6 +135,8 @@ extern const struct mock_profile mock_profile_own, mock_profile_llamacpp, mock_p
 /* All of them, the mock's own first; NULL-terminated. */
 extern const struct mock_profile *const mock_profiles[];
 
+/* The shortest prefix that is kept for this model. */
+size_t mock_profile_minimum(const struct mock_profile *p, const char *model);
 /* Of "NAME" or "NAME@VERSION", with the version that is to be told. NULL: no such name. */
 const struct mock_profile *mock_profile_named(const char *name, const char **version);
 /* Applies a switch ("--flush", "flush" or "flush=value" are the same). Returns 0, or -1: the engine has no such one. */

@@ -2,6 +2,22 @@
 /* Servers that are known by their documentation alone: Anthropic's API, and a plain server of OpenAI's. */
 #include "mock/profile.h"
 
+/* Of its documentation as of 2026; not monotonic in time. Opus 4.1 and 4 do not have the later ones' names in theirs.
+ */
+static const struct mock_minimum anthropic_minimums[] = {
+	{"opus-5", 512},
+	{"fable-5-1", 512},
+	{"mythos-5-1", 512},
+	{"opus-4-7", 2048},
+	{"mythos-preview", 2048},
+	{"3-5-haiku", 2048},
+	{"3-haiku", 2048},
+	{"opus-4-6", 4096},
+	{"opus-4-5", 4096},
+	{"haiku-4-5", 4096},
+	{0},
+};
+
 static const struct mock_route anthropic_routes[] = {
 	{.method = "POST", .path = "/v1/messages", .api = MOCK_ANTHROPIC_MESSAGES, .run = mock_route_generate},
 	{.method = "POST",
@@ -26,12 +42,11 @@ const struct mock_profile mock_profile_anthropic = {
 	.stream_headers = "Cache-Control: no-cache\r\n",
 	.unknown_status = 404,
 	.state = MOCK_CACHES | MOCK_REPORTS,
-	.policy = POLICY_BLOCKS,
-	.block = 1,
-	.cached_min = 1024,
+	.cache = {.policy = POLICY_BREAKPOINTS, .min = 1024, .ttl_s = 300, .lookback = 20},
+	.minimums = anthropic_minimums,
 	.slots = 64,
-	.at_start = {.input = INPUT_NEW, .cached = CACHED_TOLD, .creation = true, .output = true},
-	.at_end = {.input = INPUT_NEW, .cached = CACHED_TOLD, .creation = true, .output = true},
+	.at_start = {.input = INPUT_NEW, .cached = CACHED_TOLD, .creation = CREATION_BY_TTL, .output = true},
+	.at_end = {.input = INPUT_NEW, .cached = CACHED_TOLD, .creation = CREATION_TOLD, .output = true},
 	.ping = true,
 	.routes = anthropic_routes,
 };
@@ -57,9 +72,7 @@ const struct mock_profile mock_profile_openai = {
 	.unknown = "{\"error\":{\"message\":\"Invalid URL ($method $path)\",\"type\":\"invalid_request_error\","
 		   "\"param\":null,\"code\":null}}",
 	.state = MOCK_CACHES | MOCK_REPORTS,
-	.policy = POLICY_BLOCKS,
-	.block = 128,
-	.cached_min = 1024,
+	.cache = {.policy = POLICY_BLOCKS, .block = 128, .min = 1024, .tokens = MOCK_CACHE_TOKENS},
 	.slots = 64,
 	.routes = openai_routes,
 };

@@ -41,7 +41,7 @@ const struct mock_profile mock_profile_lmstudio = {
 	.unknown = "{\"error\":\"Unexpected endpoint or method. ($method $path)\"}",
 	.openai_error = "{\"error\":\"$message\"}",
 	.state = MOCK_CACHES | MOCK_RESETS,
-	.policy = POLICY_SLOTS,
+	.cache = {.policy = POLICY_SLOTS, .tokens = MOCK_CACHE_TOKENS},
 	.slots = 1,
 	.at_start = {.input = INPUT_WHOLE, .output = true},
 	.at_end = {.output = true},

@@ -40,7 +40,7 @@ const struct mock_profile mock_profile_ollama = {
 	.unknown = "404 page not found",
 	.unknown_type = "text/plain",
 	.state = MOCK_CACHES | MOCK_RESETS,
-	.policy = POLICY_SLOTS,
+	.cache = {.policy = POLICY_SLOTS, .tokens = MOCK_CACHE_TOKENS},
 	.slots = 1,
 	.at_start = {.input = INPUT_WHOLE, .output = true},
 	.at_end = {.input = INPUT_WHOLE, .output = true},

@@ -13,6 +13,14 @@ const struct mock_profile *const mock_profiles[] = {
 	&mock_profile_openai, NULL,
 };
 
+size_t mock_profile_minimum(const struct mock_profile *p, const char *model)
+{
+	for (const struct mock_minimum *m = p->minimums; m && m->model; m++)
+		if (strstr(model, m->model))
+			return m->tokens;
+	return p->cache.min;
+}
+
 const struct mock_profile *mock_profile_named(const char *name, const char **version)
 {
 	const char *at = strchr(name, '@');

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "mock/render.h"
 
+#include "base/array.h"
 #include "mock/request.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define BILLING_PREFIX "x-anthropic-billing-header:"
@@ -17,6 +19,8 @@ struct turn {
 	struct buf *searched; /* where its text goes for the script; NULL: nowhere */
 	bool system;          /* a billing line is one here */
 	bool thinking;        /* is shown */
+	enum mock_section section;
+	size_t message; /* its number on the wire */
 };
 
 static const char *string_of(const cJSON *object, const char *key)
@@ -52,6 +56,19 @@ static void note(struct buf *to, const char *text)
 }
 
 /* ---- blocks */
+
+/* Remembers where a block of the prompt ends. */
+static void block_ends(struct mock_request *r, enum mock_section section, size_t message, size_t number,
+		       const cJSON *json)
+{
+	struct mock_block *blocks = array_grow(r->blocks, &r->blocks_capacity, r->nblocks + 1, sizeof(*blocks));
+	if (!blocks) {
+		r->prompt.failed = true;
+		return;
+	}
+	r->blocks = blocks;
+	r->blocks[r->nblocks++] = (struct mock_block){section, message, number, json, r->prompt.n};
+}
 
 /* A line with the value of its nonce overwritten. */
 static void tokens_masked(struct mock_request *r, struct str line)
@@ -149,12 +166,15 @@ static void content(const struct turn *t, const cJSON *value)
 {
 	if (cJSON_IsString(value)) {
 		text_block(t, value->valuestring);
+		block_ends(t->r, t->section, t->message, 0, value);
 		return;
 	}
 	const cJSON *b;
+	size_t number = 0;
 	cJSON_ArrayForEach(b, value)
 	{
 		block(t, b, false);
+		block_ends(t->r, t->section, t->message, number++, b);
 	}
 }
 
@@ -216,16 +236,26 @@ static bool says_more_than_tool_results(const cJSON *m, const struct mock_render
 	return false;
 }
 
-static void system_content(struct mock_request *r, const struct mock_rendering *how, const cJSON *value)
+/* number: of the message that it is; SIZE_MAX: it is the system prompt. */
+static void system_content(struct mock_request *r, const struct mock_rendering *how, const cJSON *value, size_t number)
 {
-	const struct turn t = {.r = r, .how = how, .searched = &r->system, .system = true, .thinking = true};
+	const struct turn t = {
+		.r = r,
+		.how = how,
+		.searched = &r->system,
+		.system = true,
+		.thinking = true,
+		.section = number == SIZE_MAX ? SECTION_SYSTEM : SECTION_MESSAGES,
+		.message = number == SIZE_MAX ? 0 : number,
+	};
 	content(&t, value);
 }
 
-static void message(struct mock_request *r, const struct mock_rendering *how, const cJSON *m, bool thinking)
+static void message(struct mock_request *r, const struct mock_rendering *how, const cJSON *m, size_t number,
+		    bool thinking)
 {
 	const cJSON *value = cJSON_GetObjectItemCaseSensitive(m, "content"), *call;
-	struct turn t = {.r = r, .how = how, .thinking = thinking};
+	struct turn t = {.r = r, .how = how, .thinking = thinking, .section = SECTION_MESSAGES, .message = number};
 	enum role role = role_of(m);
 
 	if (role == ROLE_NONE) {
@@ -241,7 +271,7 @@ static void message(struct mock_request *r, const struct mock_rendering *how, co
 	bool as_user = role == ROLE_SYSTEM && how->system_turns == SYSTEM_TURNS_USER;
 	mock_tokens_mark(&r->prompt, as_user ? MARK_USER : mark_of(role));
 	if (role == ROLE_SYSTEM) {
-		system_content(r, how, value);
+		system_content(r, how, value, number);
 	} else {
 		const char *reasoning = string_of(m, "reasoning_content");
 		if (reasoning)
@@ -261,6 +291,7 @@ static void message(struct mock_request *r, const struct mock_rendering *how, co
 static void tools(struct mock_request *r)
 {
 	const cJSON *tool;
+	size_t number = 0;
 	cJSON_ArrayForEach(tool, cJSON_GetObjectItemCaseSensitive(r->json, "tools"))
 	{
 		const cJSON *d = mock_tool_definition(tool);
@@ -271,6 +302,7 @@ static void tools(struct mock_request *r)
 		tokens_cstr(r, string_of(d, "description"));
 		mock_tokens_mark(&r->prompt, MARK_BLOCK);
 		tokens_json(r, schema ? schema : cJSON_GetObjectItemCaseSensitive(d, "parameters"));
+		block_ends(r, SECTION_TOOLS, 0, number++, tool);
 	}
 }
 
@@ -282,7 +314,7 @@ static void leading_system(struct mock_request *r, const struct mock_rendering *
 
 	if (begun) {
 		mock_tokens_mark(&r->prompt, MARK_SYSTEM);
-		system_content(r, how, first);
+		system_content(r, how, first, SIZE_MAX);
 	}
 	for (const cJSON *m = rest; m && how->system_turns == SYSTEM_TURNS_HOIST; m = m->next) {
 		if (role_of(m) != ROLE_SYSTEM)
@@ -290,7 +322,7 @@ static void leading_system(struct mock_request *r, const struct mock_rendering *
 		if (!begun)
 			mock_tokens_mark(&r->prompt, MARK_SYSTEM);
 		begun = true;
-		system_content(r, how, cJSON_GetObjectItemCaseSensitive(m, "content"));
+		system_content(r, how, cJSON_GetObjectItemCaseSensitive(m, "content"), SIZE_MAX);
 	}
 	if (begun)
 		mock_tokens_mark(&r->prompt, MARK_END);
@@ -323,10 +355,11 @@ const char *mock_render(struct mock_request *r, const struct mock_rendering *how
 		tools(r);
 	/* With DROP_OLD thinking is shown from the last user message on; without one, all of it. */
 	bool thinking = how->thinking == THINKING_KEEP || (how->thinking == THINKING_DROP_OLD && !last_user);
-	for (const cJSON *m = rest; m; m = m->next) {
+	size_t number = rest == messages->child ? 0 : 1;
+	for (const cJSON *m = rest; m; m = m->next, number++) {
 		thinking = thinking || (how->thinking == THINKING_DROP_OLD && m == last_user);
 		if (role_of(m) != ROLE_SYSTEM || how->system_turns != SYSTEM_TURNS_HOIST)
-			message(r, how, m, thinking);
+			message(r, how, m, number, thinking);
 	}
 	mock_tokens_mark(&r->prompt, MARK_ASSISTANT); /* where the answer begins */
 	return NULL;

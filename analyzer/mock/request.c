@@ -98,6 +98,7 @@ bad:
 void mock_request_release(struct mock_request *r)
 {
 	mock_tokens_release(&r->prompt);
+	free(r->blocks);
 	buf_release(&r->system);
 	buf_release(&r->last_user);
 	cJSON_Delete(r->json);

@@ -21,6 +21,16 @@
 
 enum mock_api { MOCK_API_NONE, MOCK_ANTHROPIC_MESSAGES, MOCK_ANTHROPIC_COUNT_TOKENS, MOCK_OPENAI_CHAT };
 
+enum mock_section { SECTION_TOOLS, SECTION_SYSTEM, SECTION_MESSAGES };
+
+/* A tool, or a content block of the system prompt or of a message, in the order of the prompt. */
+struct mock_block {
+	enum mock_section section;
+	size_t message, content; /* its place on the wire; content is also the number of a tool or system block */
+	const cJSON *json;       /* itself; a string where it is one */
+	size_t end;              /* tokens of the prompt up to its end */
+};
+
 struct mock_request {
 	enum mock_api api;
 	const char *model; /* into json; NULL: not given */
@@ -29,6 +39,8 @@ struct mock_request {
 	int64_t max_tokens; /* -1: not given */
 	size_t turn;        /* assistant messages so far */
 	struct mock_tokens prompt;
+	struct mock_block *blocks;
+	size_t nblocks, blocks_capacity;
 	struct buf system;    /* text of all system and developer turns */
 	struct buf last_user; /* text of the last user message */
 	cJSON *json;          /* the whole request */

@@ -119,7 +119,7 @@ static void respond_dropped(struct mock_call *c, size_t dropped)
 
 void mock_route_reset(struct mock_call *c)
 {
-	respond_dropped(c, engine_empty_cache(&c->mock->engine));
+	respond_dropped(c, mock_store_empty(&c->mock->engine.store));
 }
 
 /* Ollama's /api/generate with keep_alive 0. With anything else there is nothing here: the prompt is not answered. */
@@ -134,7 +134,7 @@ void mock_route_unload(struct mock_call *c)
 	if (prompt && *prompt)
 		mock_respond_error(c, 400, "", "the mock does not answer prompts on this path");
 	else if (cJSON_IsNumber(keep_alive) && keep_alive->valuedouble == 0)
-		respond_dropped(c, engine_empty_cache(&c->mock->engine));
+		respond_dropped(c, mock_store_empty(&c->mock->engine.store));
 	else
 		mock_respond_text(c, 200, NULL,
 				  "{\"model\":\"$model\",\"response\":\"\",\"done\":true,\"done_reason\":\"load\"}",
@@ -148,7 +148,7 @@ void mock_route_slots(struct mock_call *c)
 {
 	struct json_out j;
 	struct buf body;
-	const struct mock_sequences *s = &c->mock->engine.sequences;
+	const struct mock_sequences *s = &c->mock->engine.store.sequences;
 
 	buf_init(&body, BUF_UNLIMITED);
 	json_out_init(&j, &body, false);
@@ -168,7 +168,7 @@ void mock_route_slots(struct mock_call *c)
 
 void mock_route_slot_erase(struct mock_call *c)
 {
-	const struct mock_sequences *s = &c->mock->engine.sequences;
+	const struct mock_sequences *s = &c->mock->engine.store.sequences;
 	char number[24], id[24], *end;
 	const char *after = c->route->path;
 
@@ -184,7 +184,8 @@ void mock_route_slot_erase(struct mock_call *c)
 		return;
 	}
 	/* The server was seen to take any number for one of its slots. */
-	snprintf(number, sizeof(number), "%zu", mock_sequences_erase(&c->mock->engine.sequences, slot % s->nslots));
+	snprintf(number, sizeof(number), "%zu",
+		 mock_sequences_erase(&c->mock->engine.store.sequences, slot % s->nslots));
 	mock_respond_text(c, 200, NULL, c->route->text,
 			  (struct mock_field[]){{"slot", id, true}, {"erased", number, true}, {0}});
 }

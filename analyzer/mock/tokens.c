@@ -153,6 +153,23 @@ void mock_tokens_text(struct mock_tokens *t, struct str text)
 	}
 }
 
+/* The finaliser of MurmurHash3. */
+static uint64_t mix(uint64_t h)
+{
+	h ^= h >> 33;
+	h *= UINT64_C(0xff51afd7ed558ccd);
+	h ^= h >> 33;
+	h *= UINT64_C(0xc4ceb9fe1a85ec53);
+	return h ^ h >> 33;
+}
+
+uint64_t mock_tokens_hash(uint64_t h, const uint64_t *ids, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		h = mix(h + UINT64_C(0x9e3779b97f4a7c15)) ^ ids[i];
+	return mix(h);
+}
+
 void mock_tokens_append(struct mock_tokens *t, const struct mock_tokens *more)
 {
 	for (size_t i = 0; i < more->n; i++)

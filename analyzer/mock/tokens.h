@@ -45,6 +45,8 @@ void mock_tokens_append(struct mock_tokens *t, const struct mock_tokens *more);
 void mock_tokens_text(struct mock_tokens *t, struct str text);
 /* A text in which marks may be spelled. */
 void mock_tokens_spelled(struct mock_tokens *t, struct str text);
+/* Hashes n tokens on from h: every bit of either reaches every bit of the result. */
+uint64_t mock_tokens_hash(uint64_t h, const uint64_t *ids, size_t n);
 /* Bytes of the first token of a text, 0 only for an empty one. */
 size_t mock_token_bytes(struct str text);
 

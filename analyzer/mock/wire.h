@@ -28,6 +28,7 @@ struct reply {
 	const char *fingerprint; /* OpenAI's system_fingerprint; NULL: none */
 	bool report_cached;      /* in the usage */
 	size_t prompt_tokens, cached_tokens, output_tokens;
+	size_t written_tokens[TTLS];                              /* to the cache, by time to live */
 	uint64_t prefill_start_ns, first_token_ns, last_token_ns; /* CLOCK_MONOTONIC */
 	const struct answer *answer;
 	struct buf out;

@@ -23,20 +23,28 @@ static void event_end(struct reply *r, struct json_out *j)
 	reply_send(r);
 }
 
-/* What each engine tells where is in its profile. What was written to the cache is what was not read from it. */
+/* What each engine tells where is in its profile. */
 static void usage_fields(struct reply *r, struct json_out *j, const struct mock_usage *u)
 {
 	size_t cached = r->report_cached ? r->cached_tokens : 0;
 	bool told = r->report_cached && (u->cached == CACHED_TOLD || (u->cached == CACHED_ABOVE_0 && cached > 0));
 
+	size_t written = r->report_cached ? r->written_tokens[TTL_5M] + r->written_tokens[TTL_1H] : 0;
+
 	if (u->input == INPUT_WHOLE)
 		json_out_uint(j, "input_tokens", r->prompt_tokens);
 	else if (u->input == INPUT_NEW)
-		json_out_uint(j, "input_tokens", r->prompt_tokens - cached);
-	if (u->creation && r->report_cached)
-		json_out_uint(j, "cache_creation_input_tokens", 0);
+		json_out_uint(j, "input_tokens", r->prompt_tokens - cached - written);
+	if (u->creation != CREATION_ABSENT && r->report_cached)
+		json_out_uint(j, "cache_creation_input_tokens", written);
 	if (told)
 		json_out_uint(j, "cache_read_input_tokens", cached);
+	if (u->creation != CREATION_BY_TTL || !r->report_cached)
+		return;
+	json_out_object(j, "cache_creation");
+	json_out_uint(j, "ephemeral_5m_input_tokens", r->written_tokens[TTL_5M]);
+	json_out_uint(j, "ephemeral_1h_input_tokens", r->written_tokens[TTL_1H]);
+	json_out_end(j);
 }
 
 static void usage(struct reply *r, struct json_out *j, const struct mock_usage *u)
@@ -52,9 +60,12 @@ static void usage(struct reply *r, struct json_out *j, const struct mock_usage *
 static void usage_whole(struct reply *r, struct json_out *j)
 {
 	const struct mock_usage *start = &r->profile->at_start, *end = &r->profile->at_end;
+	struct mock_usage all = end->input != INPUT_ABSENT ? *end : *start;
 
+	if (start->creation > all.creation)
+		all.creation = start->creation;
 	json_out_object(j, "usage");
-	usage_fields(r, j, end->input != INPUT_ABSENT ? end : start);
+	usage_fields(r, j, &all);
 	json_out_uint(j, "output_tokens", r->output_tokens);
 	json_out_end(j);
 }

@@ -48,13 +48,14 @@ ENGINES = {
         version="version", id="msg_"),
     "anthropic": dict(
         header=("request-id", "req_"), owner=None, unknown=(404, b"not_found_error"),
-        start={"input", "read", "creation", "output"}, end={"input", "read", "creation", "output"}, reuse=None, id="msg_"),
+        start={"input", "read", "creation", "by_ttl", "output"}, end={"input", "read", "creation", "output"}, reuse=None,
+        marked=True, id="msg_"),
     "openai": dict(
         header=("x-request-id", "req_"), owner="system", unknown=(404, b"Invalid URL"), openai=True,
         reuse=lambda n: (n - 1) // 128 * 128),
 }
 FIELDS = {"input_tokens": "input", "cache_read_input_tokens": "read", "cache_creation_input_tokens": "creation",
-          "output_tokens": "output"}
+          "cache_creation": "by_ttl", "output_tokens": "output"}
 
 
 def usage_places(answer):
@@ -106,8 +107,9 @@ for name, e in ENGINES.items():
 
         # usage of the stream, and its cached counts by the log
         if not e.get("openai"):
-            first = messages(mock, TEXT, stream=True, model="m")
-            again = messages(mock, TEXT, stream=True, model="m")
+            mark = {"cache_control": {"type": "ephemeral"}} if e.get("marked") else {}
+            first = messages(mock, TEXT, stream=True, model="m", **mark)
+            again = messages(mock, TEXT, stream=True, model="m", **mark)
             expected = [e["start"], e["end"]]
             if e.get("absent_is_zero"):
                 wrong("usage of a new prompt", usage_places(first), [e["start"] - {"read"}, e["end"]])

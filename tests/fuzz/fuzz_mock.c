@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
+#include "mock/breakpoints.h"
 #include "mock/script.h"
 
 /*
  * What the mock reads: the input is a script, a zero byte and a request. Whatever they are, the prompt is the same when
- * it is read again, and a script that is accepted has an answer to every request that is.
+ * it is read again, its blocks end in their order, and a script that is accepted has an answer to every request that
+ * is.
  */
 
 #include <stdint.h>
@@ -39,6 +41,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		abort();
 	if (scripted == 0 && read == 0 && !script_match(&script, &first, matched, sizeof(matched)))
 		abort();
+	for (size_t i = 0; read == 0 && i < first.nblocks; i++)
+		if (first.blocks[i].end > first.prompt.n || (i && first.blocks[i].end < first.blocks[i - 1].end))
+			abort();
+	struct mock_breakpoints b;
+	if (read == 0 && !mock_breakpoints_read(&b, &first, n, 0, why, sizeof(why))) {
+		if (b.npositions != first.nblocks || b.nmarks > BREAKPOINTS_MAX)
+			abort();
+		mock_breakpoints_release(&b);
+	}
 	mock_request_release(&first);
 	mock_request_release(&again);
 	script_release(&script);

@@ -40,9 +40,11 @@ static void begin(double rate, unsigned slots)
 	loop_init(&loop);
 	buf_init(&seen, 4096);
 	buf_puts(&seen, "");
-	engine_init(&engine, &loop, rate, slots, BLOCK, 100000);
+	const struct mock_limits limits = {.policy = POLICY_BLOCKS, .block = BLOCK, .tokens = 100000};
+	assert_int_equal(engine_init(&engine, &loop, rate, slots, &limits), 0);
 	for (size_t i = 0; i < 5; i++)
-		jobs[i] = (struct job){.job = {.prompt = &jobs[i].prompt, .started = started, .prefilled = prefilled}};
+		jobs[i] = (struct job){
+			.job = {.use.prompt = &jobs[i].prompt, .started = started, .prefilled = prefilled}};
 }
 
 static int teardown(void **state)
@@ -109,8 +111,8 @@ static void test_queue_then_lookup(void **state)
 	run_for(0);
 	run_for(0);
 	engine_finish(&jobs[0].job, &jobs[0].prompt);
-	assert_int_equal(jobs[0].job.cached_tokens, 0);
-	assert_int_equal(jobs[1].job.cached_tokens, 40);
+	assert_int_equal(jobs[0].job.use.cached, 0);
+	assert_int_equal(jobs[1].job.use.cached, 40);
 	run_for(0);
 	run_for(0);
 	assert_int_equal(engine.prompt_tokens, 84);
@@ -127,7 +129,7 @@ static void test_output_is_cached(void **state)
 	run_for(0);
 	submit(1, 31); /* the same words go on */
 	engine_finish(&jobs[0].job, &jobs[1].prompt);
-	assert_int_equal(jobs[1].job.cached_tokens, 28);
+	assert_int_equal(jobs[1].job.use.cached, 28);
 }
 
 /* A client that leaves: the slot is free at once, what was computed until then stays. */
@@ -143,8 +145,8 @@ static void test_cancel_while_prefilling(void **state)
 	assert_string_equal(seen.p, "s0 s1 ");
 	assert_int_equal(jobs[0].job.state, JOB_IDLE);
 	assert_true(engine.prefilled_tokens >= 50 && engine.prefilled_tokens < 200000);
-	assert_int_equal(engine.cache.blocks, engine.prefilled_tokens / BLOCK);
-	assert_int_equal(jobs[1].job.cached_tokens, 16);
+	assert_int_equal(engine.store.cache.blocks, engine.prefilled_tokens / BLOCK);
+	assert_int_equal(jobs[1].job.use.cached, 16);
 	engine_cancel(&jobs[0].job); /* the second time nothing */
 	assert_int_equal(engine.busy, 1);
 }
@@ -154,7 +156,7 @@ static void test_prefill_takes_its_time(void **state)
 	(void)state;
 	begin(10000, 1);
 	submit(0, 100);
-	uint64_t start = jobs[0].job.start_ns;
+	uint64_t start = jobs[0].job.use.start_ns;
 	while (jobs[0].job.state != JOB_DECODING)
 		run_for(NS_PER_MS);
 	assert_true(clock_monotonic_ns() - start >= 10 * NS_PER_MS);

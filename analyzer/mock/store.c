@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+#include "mock/store.h"
+
+#include "base/clock.h"
+
+int mock_store_init(struct mock_store *s, const struct mock_limits *limits, size_t slots)
+{
+	*s = (struct mock_store){.limits = *limits};
+	switch (limits->policy) {
+	case POLICY_BLOCKS:
+		mock_cache_init(&s->cache, limits->block, limits->tokens);
+		return 0;
+	case POLICY_SLOTS:
+		return mock_sequences_init(&s->sequences, slots, limits->kept, limits->tokens);
+	case POLICY_LIST:
+		return mock_sequences_init(&s->sequences, 0, limits->kept, limits->tokens);
+	case POLICY_BREAKPOINTS:
+		mock_prefixes_init(&s->prefixes, (uint64_t)(limits->ttl_s * (double)NS_PER_S), limits->lookback);
+		return 0;
+	}
+	return 0;
+}
+
+void mock_store_release(struct mock_store *s)
+{
+	mock_cache_release(&s->cache);
+	mock_sequences_release(&s->sequences);
+	mock_prefixes_release(&s->prefixes);
+}
+
+void mock_store_begin(struct mock_store *s, struct mock_use *u, uint64_t now_ns)
+{
+	const uint64_t *ids = u->prompt->ids;
+	size_t n = u->prompt->n;
+
+	u->start_ns = now_ns;
+	u->cached = 0;
+	switch (s->limits.policy) {
+	case POLICY_BLOCKS:
+		if (!u->no_reuse)
+			u->cached = mock_cache_lookup(&s->cache, u->seed, ids, n);
+		break;
+	case POLICY_SLOTS:
+	case POLICY_LIST:
+		u->cached = mock_sequences_take(&s->sequences, u->seed, ids, n, !u->no_reuse, &u->slot);
+		break;
+	case POLICY_BREAKPOINTS: /* too short ones were left out when they were read */
+		if (!u->no_reuse && u->breakpoints)
+			u->cached = mock_prefixes_lookup(&s->prefixes, u->breakpoints, now_ns, u->written);
+		return;
+	}
+	if (u->cached < s->limits.min)
+		u->cached = 0;
+}
+
+static void keep(struct mock_store *s, const struct mock_use *u, const uint64_t *ids, size_t n)
+{
+	switch (s->limits.policy) {
+	case POLICY_BLOCKS:
+		mock_cache_store(&s->cache, u->seed, ids, n);
+		break;
+	case POLICY_SLOTS:
+	case POLICY_LIST:
+		mock_sequences_put(&s->sequences, u->slot, u->seed, ids, n);
+		break;
+	case POLICY_BREAKPOINTS: /* of what is asked for, not of what was computed */
+		break;
+	}
+}
+
+void mock_store_prefilled(struct mock_store *s, const struct mock_use *u)
+{
+	switch (s->limits.policy) {
+	case POLICY_BLOCKS:
+	case POLICY_SLOTS:
+		keep(s, u, u->prompt->ids, u->prompt->n);
+		break;
+	case POLICY_LIST: /* gets whole ones, when they have ended */
+		break;
+	case POLICY_BREAKPOINTS:
+		if (!u->no_reuse && u->breakpoints)
+			mock_prefixes_store(&s->prefixes, u->breakpoints, u->start_ns);
+		break;
+	}
+}
+
+void mock_store_end(struct mock_store *s, const struct mock_use *u, const struct mock_tokens *whole, size_t n)
+{
+	keep(s, u, whole ? whole->ids : u->prompt->ids, n);
+	if (s->limits.policy == POLICY_SLOTS)
+		mock_sequences_leave(&s->sequences, u->slot);
+}
+
+size_t mock_store_tokens(const struct mock_store *s)
+{
+	return s->cache.blocks * s->cache.block_tokens + mock_sequences_tokens(&s->sequences);
+}
+
+size_t mock_store_capacity(const struct mock_store *s)
+{
+	return s->limits.policy == POLICY_BLOCKS ? s->cache.capacity_blocks * s->cache.block_tokens : s->limits.tokens;
+}
+
+size_t mock_store_empty(struct mock_store *s)
+{
+	size_t tokens = mock_store_tokens(s);
+
+	mock_cache_reset(&s->cache);
+	mock_sequences_reset(&s->sequences);
+	mock_prefixes_reset(&s->prefixes);
+	return tokens;
+}

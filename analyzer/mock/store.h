@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef MOCK_STORE_H
+#define MOCK_STORE_H
+
+/*
+ * The prefix cache of an engine, of whichever policy: what is found when a prompt is begun, and what is kept when its
+ * prefill ends, when its answer ends, or when its client leaves. Each policy has a module of its own; the limits are
+ * data, most of them the profile's and the command line's.
+ */
+
+#include "mock/breakpoints.h"
+#include "mock/cache.h"
+#include "mock/sequences.h"
+#include "mock/tokens.h"
+
+enum mock_policy {
+	POLICY_BLOCKS,      /* mock/cache.h */
+	POLICY_SLOTS,       /* mock/sequences.h, with slots */
+	POLICY_LIST,        /* mock/sequences.h, without */
+	POLICY_BREAKPOINTS, /* mock/breakpoints.h */
+};
+
+struct mock_limits {
+	enum mock_policy policy;
+	size_t tokens;   /* capacity; 0: nothing is kept */
+	size_t block;    /* of POLICY_BLOCKS: tokens */
+	size_t min;      /* shorter hits count as none; of POLICY_BREAKPOINTS: shorter prefixes are not kept */
+	size_t kept;     /* of POLICY_SLOTS and POLICY_LIST: sequences apart from the slots; SIZE_MAX: no limit */
+	double ttl_s;    /* of POLICY_BREAKPOINTS: the shorter time to live */
+	size_t lookback; /* of POLICY_BREAKPOINTS: positions looked at from each */
+};
+
+struct mock_store {
+	struct mock_limits limits;
+	struct mock_cache cache;
+	struct mock_sequences sequences;
+	struct mock_prefixes prefixes;
+};
+
+/* One prompt's way through the store. The caller fills in the first four. */
+struct mock_use {
+	uint64_t seed;                              /* prompts with different seeds share nothing: the model */
+	bool no_reuse;                              /* is prefilled from its start */
+	const struct mock_tokens *prompt;           /* borrowed until it has left */
+	const struct mock_breakpoints *breakpoints; /* borrowed likewise; NULL: it asks for none */
+
+	uint64_t start_ns;
+	size_t cached;        /* tokens of the prompt that were found */
+	size_t written[TTLS]; /* of those not found, that breakpoints keep */
+	size_t slot;
+};
+
+/* slots: prompts computed at a time. Returns 0, or -1 without memory. */
+int mock_store_init(struct mock_store *s, const struct mock_limits *limits, size_t slots);
+void mock_store_release(struct mock_store *s);
+
+/* The prompt is begun: looks it up, and takes a slot. */
+void mock_store_begin(struct mock_store *s, struct mock_use *u, uint64_t now_ns);
+/* Its first token is there. */
+void mock_store_prefilled(struct mock_store *s, const struct mock_use *u);
+/* It has left, its slot is free; n tokens were computed: of its prompt, or of `whole` if that is given. */
+void mock_store_end(struct mock_store *s, const struct mock_use *u, const struct mock_tokens *whole, size_t n);
+
+/* Empties it; returns how many tokens were kept (prefixes of breakpoints have none of their own). */
+size_t mock_store_empty(struct mock_store *s);
+size_t mock_store_tokens(const struct mock_store *s);
+/* Tokens that it can keep. */
+size_t mock_store_capacity(const struct mock_store *s);
+
+#endif
