@@ -65,7 +65,7 @@ static void row(struct buf *to, const struct anatomy *a, const char *what, const
 		   units_seconds(a->timed > 0 ? s->seconds : NAN, seconds));
 }
 
-void anatomy_text(const struct anatomy *a, const struct report_text_style *style, struct buf *to)
+void anatomy_text(const struct anatomy *a, const struct text_style *style, struct buf *to)
 {
 	static const char *const words[] = {"tools", "system prompt", "memory files", "reminders", "history", "new"};
 	double all = 0;

@@ -80,24 +80,44 @@ void msg_note(const char *format, ...)
 	va_end(args);
 }
 
-const struct colours *colours_for(FILE *stream)
+static bool coloured(FILE *stream)
 {
-	static const struct colours none = {"", "", "", "", "", ""};
-	static const struct colours ansi = {"\033[1m", "\033[2m", "\033[31m", "\033[33m", "\033[32m", "\033[0m"};
-	const char *no_color = getenv("NO_COLOR");
-	const char *term = getenv("TERM");
+	const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
 
-	if ((no_color && *no_color) || !term || strcmp(term, "dumb") == 0 || !isatty(fileno(stream)))
-		return &none;
-	return &ansi;
+	return !(no_color && *no_color) && term && strcmp(term, "dumb") != 0 && isatty(fileno(stream));
 }
 
-int terminal_columns(FILE *stream, int otherwise)
+static int columns_of(FILE *stream)
 {
+	const char *wanted = getenv("COLUMNS");
 	struct winsize size;
+	char *end;
+
+	if (wanted && *wanted) {
+		long n = strtol(wanted, &end, 10);
+		if (*end == '\0' && n > 0 && n <= UINT16_MAX)
+			return (int)n;
+	}
 	if (isatty(fileno(stream)) && ioctl(fileno(stream), TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
 		return size.ws_col;
-	return otherwise;
+	return TEXT_STYLE_COLUMNS;
+}
+
+struct text_style text_style_for(FILE *stream, bool all)
+{
+	struct text_style style = TEXT_STYLE_PLAIN;
+
+	style.all = all;
+	style.columns = columns_of(stream);
+	if (coloured(stream)) {
+		style.bold = "\033[1m";
+		style.dim = "\033[2m";
+		style.red = "\033[31m";
+		style.yellow = "\033[33m";
+		style.green = "\033[32m";
+		style.reset = "\033[0m";
+	}
+	return style;
 }
 
 int finish_stdout(int status)

@@ -7,7 +7,8 @@
  * the stages that talk to people (run, report) call these.
  */
 
-#include <stdbool.h>
+#include "base/text_style.h"
+
 #include <stdio.h>
 
 /* "kvscope: TEXT\n" in one write. */
@@ -16,13 +17,11 @@ void msg_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Notes are not shown from here on (--quiet); errors always are. */
 void msg_quiet(bool quiet);
 
-/* Escape sequences for a terminal, empty strings where colours are not wanted (no terminal, NO_COLOR, TERM=dumb). */
-struct colours {
-	const char *bold, *dim, *red, *yellow, *green, *reset;
-};
-const struct colours *colours_for(FILE *stream);
-/* Columns of the terminal behind the stream, or `otherwise` if there is none. */
-int terminal_columns(FILE *stream, int otherwise);
+/*
+ * For text that goes to this stream: coloured on a terminal, unless NO_COLOR is set or TERM is dumb; as wide as COLUMNS
+ * says, else as the terminal is, else TEXT_STYLE_COLUMNS.
+ */
+struct text_style text_style_for(FILE *stream, bool all);
 
 /* Flushes stdout; if anything could not be written (a full disk, a closed pipe) says so and returns EXIT_TROUBLE. */
 int finish_stdout(int status);

@@ -33,14 +33,7 @@ static const char *const examples[] = {
 static void write_diff(const struct command_line *cl, const struct diff *d, unsigned worse, double tolerance,
 		       struct buf *to)
 {
-	const struct colours *c = colours_for(stdout);
-	const struct diff_text_style style = {.all = option_given(cl, OPT_ALL),
-					      .bold = c->bold,
-					      .dim = c->dim,
-					      .red = c->red,
-					      .green = c->green,
-					      .yellow = c->yellow,
-					      .reset = c->reset};
+	const struct text_style style = text_style_for(stdout, option_given(cl, OPT_ALL));
 
 	if (cl->json) {
 		diff_json(d, worse, tolerance, to);

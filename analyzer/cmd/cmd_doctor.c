@@ -104,14 +104,7 @@ static int choose_backend(const struct command_line *cl, struct engine_facts *fa
 
 static int print(const struct command_line *cl, const struct doctor *d)
 {
-	const struct colours *c = colours_for(stdout);
-	const struct doctor_text_style style = {.all = option_given(cl, OPT_ALL),
-						.bold = c->bold,
-						.dim = c->dim,
-						.red = c->red,
-						.green = c->green,
-						.yellow = c->yellow,
-						.reset = c->reset};
+	const struct text_style style = text_style_for(stdout, option_given(cl, OPT_ALL));
 	struct buf text;
 	int status = EXIT_TROUBLE;
 

@@ -254,14 +254,7 @@ out:
 
 static int print_results(const struct command_line *cl, const struct result *list, size_t n)
 {
-	const struct colours *c = colours_for(stdout);
-	const struct result_style style = {.bold = c->bold,
-					   .dim = c->dim,
-					   .red = c->red,
-					   .green = c->green,
-					   .yellow = c->yellow,
-					   .reset = c->reset,
-					   .all = option_given(cl, OPT_ALL)};
+	const struct text_style style = text_style_for(stdout, option_given(cl, OPT_ALL));
 	struct buf text;
 	bool rejected = false, stopped = false;
 

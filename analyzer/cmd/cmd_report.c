@@ -15,7 +15,6 @@
 #include <unistd.h>
 
 #define FOLLOW_POLL_MS 250
-#define COLUMNS_WITHOUT_TERMINAL 100
 
 enum { OPT_FOLLOW, OPT_ALL, OPT_HTML, OPT_ENGINE };
 
@@ -47,19 +46,6 @@ static int out_of_memory(void)
 	return EXIT_TROUBLE;
 }
 
-static struct report_text_style style_for_stdout(bool all)
-{
-	const struct colours *colours = colours_for(stdout);
-	return (struct report_text_style){
-		.columns = terminal_columns(stdout, COLUMNS_WITHOUT_TERMINAL),
-		.all = all,
-		.bold = colours->bold,
-		.dim = colours->dim,
-		.yellow = colours->yellow,
-		.reset = colours->reset,
-	};
-}
-
 static int print_report(const struct command_line *cl, struct trace *traces, size_t n)
 {
 	struct report report;
@@ -84,7 +70,7 @@ static int print_report(const struct command_line *cl, struct trace *traces, siz
 	if (cl->json) {
 		report_json(&report, &cost, &anatomy, &text);
 	} else {
-		struct report_text_style style = style_for_stdout(option_given(cl, OPT_ALL));
+		struct text_style style = text_style_for(stdout, option_given(cl, OPT_ALL));
 		report_text(&report, &cost, &anatomy, &style, &text);
 	}
 	if (text.failed) {
@@ -121,7 +107,7 @@ struct told {
 static void print_forecasts(const struct report *report, const struct cost *cost, size_t from, struct buf *to)
 {
 	const struct trace *trace = &report->traces[0];
-	const char *yellow = colours_for(stdout)->yellow, *reset = colours_for(stdout)->reset;
+	const struct text_style style = text_style_for(stdout, true);
 
 	for (size_t i = from; i < trace->nrequests; i++) {
 		struct forecast f;
@@ -130,9 +116,9 @@ static void print_forecasts(const struct report *report, const struct cost *cost
 		forecast_make(report, cost, &trace->requests[i], &f);
 		if (!forecast_warns(&f))
 			continue;
-		buf_puts(to, yellow);
+		buf_puts(to, style.yellow);
 		forecast_text(&f, to);
-		buf_puts(to, reset);
+		buf_puts(to, style.reset);
 	}
 }
 
@@ -151,7 +137,7 @@ static int print_news(struct trace *trace, const struct told *told)
 		msg_error("report: %s", error);
 		goto out;
 	}
-	struct report_text_style style = style_for_stdout(true);
+	struct text_style style = text_style_for(stdout, true);
 	for (size_t i = 0; i < report.nexchanges; i++) {
 		const struct report_exchange *e = &report.exchanges[i];
 		if ((size_t)(e->x - trace->exchanges) >= told->exchanges)

@@ -346,9 +346,9 @@ static void say_summary(const struct run *r, const struct collector_summary *s)
 			.disabled = getenv(KVS_ENV_DISABLE) != NULL,
 			.relay = r->relay,
 		};
-		const struct colours *colours = colours_for(stderr);
+		const struct text_style style = text_style_for(stderr, false);
 		explain_nothing_seen(&facts, line, sizeof(line));
-		msg_note("%s0 requests seen%s: %s", colours->bold, colours->reset, line);
+		msg_note("%s0 requests seen%s: %s", style.bold, style.reset, line);
 	}
 	if (s->lost_records > 0 || s->holes > 0)
 		msg_note("%" PRIu64 " records were lost and %" PRIu64

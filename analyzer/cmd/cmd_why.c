@@ -155,14 +155,7 @@ static bool unexpected(const struct why_verdicts *v)
 static void write_text(const struct command_line *cl, const struct report *report, const struct why_verdicts *v,
 		       struct buf *to)
 {
-	const struct colours *c = colours_for(stdout);
-	const struct why_text_style style = {.all = option_given(cl, OPT_ALL),
-					     .bold = c->bold,
-					     .dim = c->dim,
-					     .red = c->red,
-					     .green = c->green,
-					     .yellow = c->yellow,
-					     .reset = c->reset};
+	const struct text_style style = text_style_for(stdout, option_given(cl, OPT_ALL));
 	why_text(report, v, &style, to);
 }
 

@@ -32,7 +32,7 @@ static const struct trace_prompt_part *part_of(const struct sides *s, const stru
 static void place_text(struct buf *to, const struct sides *s)
 {
 	const struct prompt_diff *d = s->d;
-	const struct colours *c = colours_for(stdout);
+	const struct text_style c = text_style_for(stdout, false);
 
 	if (d->common == d->nold && d->common == d->nnew) {
 		buf_puts(to, "  the same prompt\n");
@@ -46,7 +46,7 @@ static void place_text(struct buf *to, const struct sides *s)
 			   grown ? d->nnew - d->common : d->nold - d->common);
 		return;
 	}
-	buf_printf(to, "  %sfirst difference%s  ", c->bold, c->reset);
+	buf_printf(to, "  %sfirst difference%s  ", c.bold, c.reset);
 	if (d->place.path)
 		escape_for_terminal(str_from(d->place.path), to);
 	else
@@ -60,8 +60,8 @@ static void place_text(struct buf *to, const struct sides *s)
 	buf_printf(to, ", byte %llu of the part%s\n", (unsigned long long)d->place.byte,
 		   d->place.old_text ? "" : " or up to 63 further (--content none)");
 	if (d->place.old_text)
-		buf_printf(to, "    %s- %s%s\n    %s+ %s%s\n", c->red, d->place.old_text, c->reset, c->green,
-			   d->place.new_text, c->reset);
+		buf_printf(to, "    %s- %s%s\n    %s+ %s%s\n", c.red, d->place.old_text, c.reset, c.green,
+			   d->place.new_text, c.reset);
 }
 
 static void diff_text(struct buf *to, const struct sides *s)

@@ -13,8 +13,8 @@
 /* "  label        " and what follows it; text from outside is escaped. */
 static void label(struct buf *to, const char *name)
 {
-	const struct colours *c = colours_for(stdout);
-	buf_printf(to, "  %s%-15s%s", c->dim, name, c->reset);
+	const struct text_style c = text_style_for(stdout, false);
+	buf_printf(to, "  %s%-15s%s", c.dim, name, c.reset);
 }
 
 static void words(struct buf *to, const char *before, const char *text, const char *after)
@@ -159,9 +159,9 @@ static void response(struct buf *to, const struct trace *t, const struct exchang
 static int show_text(struct buf *to, struct trace *t, size_t at, char *error, size_t error_bytes)
 {
 	const struct exchange *x = &t->exchanges[at];
-	const struct colours *c = colours_for(stdout);
+	const struct text_style c = text_style_for(stdout, false);
 
-	buf_printf(to, "%sexchange %llu%s", c->bold, (unsigned long long)x->id, c->reset);
+	buf_printf(to, "%sexchange %llu%s", c.bold, (unsigned long long)x->id, c.reset);
 	words(to, "  ", x->request.method, "");
 	words(to, " ", x->request.path, "");
 	words(to, "?", x->request.query, "");

@@ -28,7 +28,7 @@ static void row(struct buf *to, const char *what, double seconds, double whole, 
 	buf_putc(to, '\n');
 }
 
-static void times(const struct cost *c, const struct report_text_style *style, struct buf *to)
+static void times(const struct cost *c, const struct text_style *style, struct buf *to)
 {
 	const struct cost_seconds *s = &c->all;
 	bool known = c->tokens.basis != TOKENS_NONE && c->tokens.unknown == 0;
@@ -73,7 +73,7 @@ static void backends(const struct cost *c, struct buf *to)
 }
 
 static void contradictions(const struct report *r, const struct cost *c, enum cost_claim claim, const char *words,
-			   const struct report_text_style *style, struct buf *to)
+			   const struct text_style *style, struct buf *to)
 {
 	uint64_t n = 0;
 	struct buf list;
@@ -95,7 +95,7 @@ static void contradictions(const struct report *r, const struct cost *c, enum co
 	buf_release(&list);
 }
 
-void cost_text(const struct report *r, const struct cost *c, const struct report_text_style *style, struct buf *to)
+void cost_text(const struct report *r, const struct cost *c, const struct text_style *style, struct buf *to)
 {
 	if (!(c->all.wall > 0))
 		return;

@@ -4,9 +4,10 @@
 
 /* The part of the report for people that says where the time went. Appends. */
 
+#include "base/text_style.h"
 #include "cost/cost.h"
 #include "report/report_text.h"
 
-void cost_text(const struct report *r, const struct cost *c, const struct report_text_style *style, struct buf *to);
+void cost_text(const struct report *r, const struct cost *c, const struct text_style *style, struct buf *to);
 
 #endif

@@ -10,7 +10,7 @@
 
 struct page {
 	const struct diff *d;
-	const struct diff_text_style *style;
+	const struct text_style *style;
 	struct buf *to;
 };
 
@@ -234,7 +234,7 @@ static void systems(struct page *p)
 		buf_printf(p->to, "  (%zu more: --all)\n", d->nsystems - shown);
 }
 
-void diff_text(const struct diff *d, const struct diff_text_style *style, struct buf *to)
+void diff_text(const struct diff *d, const struct text_style *style, struct buf *to)
 {
 	struct page p = {d, style, to};
 
@@ -247,7 +247,7 @@ void diff_text(const struct diff *d, const struct diff_text_style *style, struct
 	systems(&p);
 }
 
-void diff_text_verdict(const struct diff *d, unsigned worse, double tolerance, const struct diff_text_style *s,
+void diff_text_verdict(const struct diff *d, unsigned worse, double tolerance, const struct text_style *s,
 		       struct buf *to)
 {
 	buf_printf(to, "\n%sB is %s%s\n", s->bold, worse ? "worse than A:" : "not worse than A.", s->reset);

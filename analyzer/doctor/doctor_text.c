@@ -14,7 +14,7 @@ static const char *const scope_words[] = {
 
 struct page {
 	const struct doctor *d;
-	const struct doctor_text_style *style;
+	const struct text_style *style;
 	struct buf *to;
 };
 
@@ -107,7 +107,7 @@ static void backend(struct page *p)
 
 static void setting(struct page *p, const struct doctor_finding *f)
 {
-	const struct doctor_text_style *s = p->style;
+	const struct text_style *s = p->style;
 	int name = f->setting ? (int)strcspn(f->setting, "=") : 0;
 
 	switch (f->state) {
@@ -145,7 +145,7 @@ static size_t count(const struct doctor *d, enum doctor_when when)
 
 static void findings(struct page *p, enum doctor_when when, const char *title)
 {
-	const struct doctor_text_style *s = p->style;
+	const struct text_style *s = p->style;
 
 	if (count(p->d, when) == 0)
 		return;
@@ -208,7 +208,7 @@ static void block(struct page *p)
 	buf_puts(p->to, "  }\n");
 }
 
-void doctor_text(const struct doctor *d, const struct doctor_text_style *style, struct buf *to)
+void doctor_text(const struct doctor *d, const struct text_style *style, struct buf *to)
 {
 	struct page p = {d, style, to};
 	size_t never = count(d, DOCTOR_NEVER);

@@ -4,12 +4,8 @@
 
 /* Results for people, programs and browsers: of one backend, or of several side by side. All append. */
 
+#include "base/text_style.h"
 #include "replay/summary.h"
-
-struct result_style {
-	const char *bold, *dim, *red, *green, *yellow, *reset;
-	bool all; /* every request, however many there are */
-};
 
 /* One backend (or pair of backends) that the session was replayed to. */
 struct result {
@@ -17,8 +13,8 @@ struct result {
 	struct summary summary;
 };
 
-/* list is ranked: the first is the one to use. */
-void result_text(const struct result *list, size_t n, const struct result_style *style, struct buf *to);
+/* list is ranked: the first is the one to use. style->all: every request, however many there are. */
+void result_text(const struct result *list, size_t n, const struct text_style *style, struct buf *to);
 void result_json(const struct result *list, size_t n, struct buf *to);
 
 /* Session time of the best usable warm arm, NaN: none; and which arm that is. What the ranking goes by. */

@@ -12,7 +12,7 @@ struct page {
 	const struct result *result;
 	const struct replay *r;
 	const struct summary *s;
-	const struct result_style *style;
+	const struct text_style *style;
 	struct buf *to;
 };
 
@@ -301,7 +301,7 @@ static void notes(struct page *p)
 			   r->plan->unreadable);
 }
 
-static void ranking(const struct result *list, size_t n, const struct result_style *style, struct buf *to)
+static void ranking(const struct result *list, size_t n, const struct text_style *style, struct buf *to)
 {
 	char c[UNITS_CHARS];
 
@@ -322,7 +322,7 @@ static void ranking(const struct result *list, size_t n, const struct result_sty
 	buf_puts(to, "  (session time, re-timed with this backend's prefill and the captured tool time)\n");
 }
 
-void result_text(const struct result *list, size_t n, const struct result_style *style, struct buf *to)
+void result_text(const struct result *list, size_t n, const struct text_style *style, struct buf *to)
 {
 	if (n > 1)
 		ranking(list, n, style, to);

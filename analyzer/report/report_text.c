@@ -19,7 +19,7 @@
 struct page {
 	const struct report *r;
 	const struct cost *cost;
-	const struct report_text_style *style;
+	const struct text_style *style;
 	struct buf *to;
 	int columns;
 };
@@ -275,7 +275,7 @@ static void next(struct page *p)
 }
 
 void report_text(const struct report *r, const struct cost *cost, const struct anatomy *anatomy,
-		 const struct report_text_style *style, struct buf *to)
+		 const struct text_style *style, struct buf *to)
 {
 	struct page p = {.r = r, .cost = cost, .style = style, .to = to};
 	p.columns = style->columns > COLUMNS_MIN ? style->columns : COLUMNS_MIN;
@@ -307,7 +307,7 @@ void report_text(const struct report *r, const struct cost *cost, const struct a
 	next(&p);
 }
 
-void report_text_line(const struct report *r, const struct report_exchange *e, const struct report_text_style *style,
+void report_text_line(const struct report *r, const struct report_exchange *e, const struct text_style *style,
 		      struct buf *to)
 {
 	struct page p = {.r = r, .style = style, .to = to, .columns = style->columns};

@@ -4,21 +4,17 @@
 
 /* The report for people. Appends. */
 
+#include "base/text_style.h"
 #include "anatomy/anatomy.h"
 
 /* A table of requests longer than this is shortened in its middle. */
 #define REPORT_TEXT_ROWS 40
 
-struct report_text_style {
-	int columns;                             /* of the terminal; less than 80 is taken as 80 */
-	bool all;                                /* no table is shortened */
-	const char *bold, *dim, *yellow, *reset; /* escape sequences or "" */
-};
-
+/* style->all: no table is shortened; columns less than 80 are taken as 80. */
 void report_text(const struct report *r, const struct cost *cost, const struct anatomy *anatomy,
-		 const struct report_text_style *style, struct buf *to);
+		 const struct text_style *style, struct buf *to);
 /* One line about one request, with a line end, for `report --follow`. */
-void report_text_line(const struct report *r, const struct report_exchange *e, const struct report_text_style *style,
+void report_text_line(const struct report *r, const struct report_exchange *e, const struct text_style *style,
 		      struct buf *to);
 
 #endif

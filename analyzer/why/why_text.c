@@ -45,7 +45,7 @@ static void place(const struct report *report, const struct why *w, const struct
 		buf_puts(to, ", the prompt is unbroken");
 }
 
-static void excerpts(const struct why_miss *m, const struct why_text_style *s, struct buf *to)
+static void excerpts(const struct why_miss *m, const struct text_style *s, struct buf *to)
 {
 	if (!m->old_text || !m->new_text)
 		return;
@@ -73,7 +73,7 @@ static void fixes(const struct why *w, const struct why_miss *m, struct buf *to)
 
 /* briefly: what it is and how to mend it stands above already. */
 static void cause_text(const struct report *report, const struct why *w, const struct why_cause *c, size_t rank,
-		       bool briefly, const struct why_text_style *s, struct buf *to)
+		       bool briefly, const struct text_style *s, struct buf *to)
 {
 	const struct why_miss *m = &w->misses[c->worst];
 	const struct breaker *b = c->cause;
@@ -110,7 +110,7 @@ static void cause_text(const struct report *report, const struct why *w, const s
 }
 
 /* The settings of the causes shown, and of what is behind them, each once, to be pasted. */
-static void environment(const struct why *w, const struct why_cause *causes, size_t n, const struct why_text_style *s,
+static void environment(const struct why *w, const struct why_cause *causes, size_t n, const struct text_style *s,
 			struct buf *to)
 {
 	const char *given[WHY_SETTINGS_MAX];
@@ -124,8 +124,7 @@ static void environment(const struct why *w, const struct why_cause *causes, siz
 }
 
 /* Who is meant, and the sums. */
-static void verdict_head(const struct report *report, const struct why *w, const struct why_text_style *s,
-			 struct buf *to)
+static void verdict_head(const struct report *report, const struct why *w, const struct text_style *s, struct buf *to)
 {
 	buf_puts(to, s->bold);
 	if (w->all) {
@@ -160,7 +159,7 @@ static bool told(const struct breaker *cause, const struct why *before, size_t n
 
 /* `before`: the verdicts above this one. */
 static void verdict_text(const struct report *report, const struct why *w, const struct why *before, size_t nbefore,
-			 const struct why_text_style *s, struct buf *to)
+			 const struct text_style *s, struct buf *to)
 {
 	struct why_cause causes[CAUSES_MAX];
 	size_t n = why_causes(w, causes, CAUSES_MAX), unexpected = 0;
@@ -204,7 +203,7 @@ static void ruled_out(const struct why_verdicts *v, size_t open, struct buf *to)
 	buf_puts(to, " that have system turns inside messages[].\n");
 }
 
-void why_text(const struct report *report, const struct why_verdicts *v, const struct why_text_style *s, struct buf *to)
+void why_text(const struct report *report, const struct why_verdicts *v, const struct text_style *s, struct buf *to)
 {
 	size_t open = why_verdicts_open(v);
 	for (size_t i = 0; i < open; i++) {

@@ -8,8 +8,6 @@
 
 #include <math.h>
 
-static const struct report_text_style plain = {.columns = 80, .bold = "", .dim = "", .yellow = "", .reset = ""};
-
 static void build(struct hand_trace *h, struct report *r)
 {
 	char error[256];
@@ -227,6 +225,8 @@ static void whole_report(void **state)
 	buf_init(&text, 1 << 20);
 	build(h, &r);
 	assert_int_equal(cost_build(&r, NULL, &cost, error, sizeof(error)), 0);
+	struct text_style plain = TEXT_STYLE_PLAIN;
+	plain.columns = 80;
 	report_text(&r, &cost, NULL, &plain, &text);
 	assert_string_equal(text.p, golden);
 	buf_release(&text);
