@@ -2,9 +2,7 @@
 #include "lineage/lineage.h"
 
 #include "base/array.h"
-#include "base/buf.h"
-#include "lineage/names.h"
-#include "lineage/pair_map.h"
+#include "lineage/finder.h"
 #include "lineage/roles.h"
 
 #include <stdlib.h>
@@ -13,44 +11,8 @@
 #define OTHER_TOOLS_FACTOR 8
 /* How far back in a prompt a known word of the assistant is looked for. */
 #define WITNESS_PARTS_MAX 512
-
-struct scope {
-	bool session, agent; /* the headers that made it */
-	uint32_t main;       /* its lineage with the most tools, the earliest of these */
-	uint32_t main_tools;
-};
-
-/* What finding needs to know of a lineage besides what it answers. */
-struct state {
-	uint32_t tools; /* of its last prompt */
-	bool single;    /* no prompt of it had an assistant part so far */
-	uint32_t longest;
-	uint32_t
-		*unfilled; /* its requests that were not prefilled when the last one began: few, they run in parallel */
-	size_t nunfilled, capacity;
-};
-
-struct finder {
-	const struct prompt_tree *tree;
-	struct lineage_request *requests;
-	struct lineage_set *out;
-	size_t lineages_capacity, sessions_capacity;
-
-	struct names scope_names, session_names;
-	struct scope *scopes;
-	size_t nscopes, scopes_capacity;
-	struct state *states; /* by lineage */
-	size_t states_capacity;
-	struct buf key;
-
-	struct names backend_names; /* model and server */
-	struct pair_map anywhere;   /* (model and server, node) → lineage of no agent that first sent this answer */
-	struct pair_map owner;      /* (scope, node) → lineage that first sent this prefix */
-	struct pair_map sent;       /* (lineage, node) → 0: the lineage has sent this prefix */
-	struct pair_map ends;       /* (scope, node) → last request whose prompt ended here */
-	struct pair_map heads;      /* (scope, node) → last lineage with these tools and system */
-	struct pair_map witness;    /* (scope and whether it has tools, symbol) → last lineage that sent it */
-};
+/* How many of them are heard. */
+#define WITNESSES_MAX 8
 
 static void key_add(struct buf *key, const char *s)
 {
@@ -123,15 +85,10 @@ static int begin_lineage(struct finder *f, uint32_t request, uint32_t *lineage)
 		return -1;
 	f->states = states;
 	*lineage = (uint32_t)out->n;
-	f->states[out->n] = (struct state){.single = true, .longest = LINEAGE_NONE};
+	f->states[out->n] = (struct state){.single = true, .longest = LINEAGE_NONE, .successor = LINEAGE_NONE};
 	out->lineages[out->n++] =
 		(struct lineage){.session = session, .first = request, .agent = f->requests[request].agent};
 	return 0;
-}
-
-static const struct tree_node *node_of(const struct finder *f, uint32_t node)
-{
-	return prompt_tree_node(f->tree, node);
 }
 
 /* Rule 1: the lineage of the longest earlier prefix in this scope, if it is more than a common beginning. */
@@ -163,22 +120,44 @@ static bool other_tools(const struct finder *f, uint32_t lineage, uint32_t promp
 	return a > b * OTHER_TOOLS_FACTOR || b > a * OTHER_TOOLS_FACTOR;
 }
 
-/* Rule 2: the lineage whose assistant, or last user part, this prompt repeats. */
+/* What a part adds to the prompt that ends with the one before it. */
+static uint64_t part_bytes(const struct finder *f, uint32_t node)
+{
+	const struct tree_node *n = node_of(f, node);
+	return n->bytes[PART_MESSAGE] - node_of(f, n->parent)->bytes[PART_MESSAGE];
+}
+
+/*
+ * Rule 2: the lineage whose assistant, or last user part, this prompt repeats. Short words ("Done.") are said in many
+ * conversations: of the newest few known ones the lineage counts that said most of their bytes, the newest if equal.
+ */
 static uint32_t by_witness(const struct finder *f, uint32_t scope, uint32_t prompt)
 {
 	uint32_t assistants = node_of(f, prompt)->assistants;
 	uint32_t key = witness_scope(f, scope, prompt);
-	uint32_t node = prompt;
-	for (int i = 0; i < WITNESS_PARTS_MAX && prompt_tree_is_message(f->tree, node); i++) {
-		const struct tree_node *n = node_of(f, node);
-		uint32_t lineage = pair_map_get(&f->witness, key, n->symbol);
+	uint32_t node = prompt, lineages[WITNESSES_MAX], best = 0;
+	uint64_t bytes[WITNESSES_MAX] = {0};
+	size_t n = 0, seen = 0;
+	for (int i = 0; i < WITNESS_PARTS_MAX && seen < WITNESSES_MAX && prompt_tree_is_message(f->tree, node);
+	     i++, node = node_of(f, node)->parent) {
+		const struct tree_node *at = node_of(f, node);
+		uint32_t lineage = pair_map_get(&f->witness, key, at->symbol);
 		/* A user part says little unless the assistant has answered it here. */
-		bool said = prompt_tree_symbol_of(f->tree, node)->role == ROLE_ASSISTANT || n->assistants < assistants;
-		if (lineage != PAIR_NONE && said)
-			return other_tools(f, lineage, prompt) ? LINEAGE_NONE : lineage;
-		node = n->parent;
+		bool said = prompt_tree_symbol_of(f->tree, node)->role == ROLE_ASSISTANT || at->assistants < assistants;
+		if (lineage == PAIR_NONE || !said)
+			continue;
+		size_t k = 0;
+		while (k < n && lineages[k] != lineage)
+			k++;
+		if (k == n)
+			lineages[n++] = lineage;
+		bytes[k] += part_bytes(f, node);
+		seen++;
 	}
-	return LINEAGE_NONE;
+	for (uint32_t k = 1; k < n; k++)
+		if (bytes[k] > bytes[best])
+			best = k;
+	return n == 0 || other_tools(f, lineages[best], prompt) ? LINEAGE_NONE : lineages[best];
 }
 
 static int backend_of(struct finder *f, const struct lineage_request *r, uint32_t *number)
@@ -214,54 +193,6 @@ static uint32_t by_head(const struct finder *f, uint32_t scope, uint32_t prompt)
 		return lineage;
 	bool one_shot = n->count[PART_TOOL] == 0 && n->assistants == 0 && f->states[lineage].single;
 	return one_shot && n->head != TREE_ROOT ? lineage : LINEAGE_NONE;
-}
-
-static uint32_t longer(const struct finder *f, uint32_t a, uint32_t b)
-{
-	if (a == LINEAGE_NONE)
-		return b;
-	uint64_t bytes[2];
-	for (int i = 0; i < 2; i++) {
-		const struct tree_node *n = node_of(f, f->requests[i ? b : a].prompt);
-		bytes[i] = n->bytes[PART_TOOL] + n->bytes[PART_SYSTEM] + n->bytes[PART_MESSAGE];
-	}
-	return bytes[1] >= bytes[0] ? b : a;
-}
-
-/* Its lineage had answers, and none of them is in the prefix that this prompt shares with it. */
-static bool lost_all_answers(const struct finder *f, const struct lineage_request *r)
-{
-	uint32_t longest = f->states[r->lineage].longest;
-	return longest != LINEAGE_NONE && node_of(f, f->requests[longest].prompt)->assistants > 0 &&
-	       node_of(f, r->shared)->assistants == 0;
-}
-
-static int choose_parent(struct finder *f, uint32_t request, bool restart)
-{
-	struct lineage_request *r = &f->requests[request];
-	struct state *s = &f->states[r->lineage];
-	size_t left = 0;
-	for (size_t i = 0; i < s->nunfilled; i++) {
-		uint32_t earlier = s->unfilled[i];
-		if (f->requests[earlier].prefilled_ns <= r->start_ns)
-			s->longest = longer(f, s->longest, earlier);
-		else
-			s->unfilled[left++] = earlier;
-	}
-	s->nunfilled = left;
-	r->parent = s->longest;
-	if (restart || lost_all_answers(f, r)) {
-		s->longest = LINEAGE_NONE;
-		s->nunfilled = 0;
-	}
-	if (r->prefilled_ns == 0)
-		return 0;
-	uint32_t *grown = array_grow(s->unfilled, &s->capacity, s->nunfilled + 1, sizeof(*grown));
-	if (!grown)
-		return -1;
-	s->unfilled = grown;
-	s->unfilled[s->nunfilled++] = request;
-	return 0;
 }
 
 /* Notes the prompt's last part that a user or a tool sent, by which its continuation can be known. */
@@ -352,7 +283,7 @@ static int place(struct finder *f, uint32_t request)
 		return 0;
 	if (record(f, scope, backend, request) < 0)
 		return -1;
-	return choose_parent(f, request, restart);
+	return parent_choose(f, request, restart);
 }
 
 int lineage_find(const struct prompt_tree *tree, struct lineage_request *requests, size_t n, struct lineage_set *out)

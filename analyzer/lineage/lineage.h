@@ -14,7 +14,8 @@
  *   2. it repeats what the assistant said there, or continues after that prompt's last user part, though tools, system
  *      or an early message changed: the prefix is broken, the conversation is not (but a request with tools never
  *      continues one without, or the reverse, nor one with many
- *      times more or fewer tools: a summary repeats a conversation, too);
+ *      times more or fewer tools: a summary repeats a conversation, too); where its newest words were said in several
+ *      lineages, the one counts that said most of them;
  *   3. it has the same tools and system prompt and the scope says that there is one conversation only: the agent's
  *      header, or the session's main one (/clear, compaction); or both are single questions without tools.
  *
@@ -49,8 +50,9 @@ struct lineage_request {
 	uint32_t shared;  /* the node down to which the lineage had sent this prompt before; TREE_ROOT: nothing */
 	uint32_t repeats; /* the lineage's last earlier request that ended at that node, or LINEAGE_NONE */
 	/* The longest earlier prompt of the lineage that was prefilled before this request began, since the
-	 * conversation last started afresh (/clear, compaction: no answer is left in the prefix that it shares);
-	 * LINEAGE_NONE. The request that starts afresh has the last one before as its parent. */
+	 * conversation last started afresh (/clear, compaction: no answer is left in the prefix that it shares), or
+	 * got shorter but for its end (thinking, messages left out); LINEAGE_NONE. The request that does so has the
+	 * last one before as its parent. */
 	uint32_t parent;
 };
 

@@ -408,6 +408,36 @@ static void same_answers_everywhere(void **state)
 		assert_int_equal(shared(b, i), 2 + 2 * (i / 3 - 1));
 }
 
+/* What is short is said in many conversations; what they say most of counts. */
+static void most_of_what_was_said_counts(void **state)
+{
+	struct bench *b = *state;
+	ask(b, NULL, NULL, 0, "T:bash S:one U:red A:red-1 U:r A:red-2 U:r A:ok");
+	ask(b, NULL, NULL, 2, "T:bash S:two U:blue A:blue-1 U:r A:ok");
+	ask(b, NULL, NULL, 4, "T:bash T:more S:one U:red A:red-1 U:r A:red-2 U:r A:ok");
+	find(b);
+	assert_other_lineage(b, 0, 1);
+	assert_same_lineage(b, 2, 0);
+	assert_int_equal(b->requests[2].parent, 0);
+}
+
+/* A prompt that leaves something out of its middle goes on in place of the longer one before it. */
+static void what_was_left_out_does_not_come_again(void **state)
+{
+	struct bench *b = *state;
+	ask(b, "s", NULL, 0, "T:bash S:sys U:task A:thought A:call U:result A:thought-2 A:call-2 U:result-2");
+	ask(b, "s", NULL, 2, "T:bash S:sys U:task A:call U:result A:call-2 U:result-2 U:next");
+	ask(b, "s", NULL, 4, "T:bash S:other U:task A:call U:result A:call-2 U:result-2 U:next A:yes");
+	/* A turn taken back is shorter, too, but ends elsewhere. */
+	ask(b, "s", NULL, 6, "T:bash S:other U:task A:call U:instead");
+	ask(b, "s", NULL, 8, "T:bash S:other U:task A:call U:instead A:call-3");
+	find(b);
+	assert_int_equal(b->set.n, 1);
+	assert_int_equal(b->requests[1].parent, 0);
+	assert_int_equal(b->requests[2].parent, 1);
+	assert_int_equal(b->requests[4].parent, 2);
+}
+
 static void other_apis_have_no_prompt(void **state)
 {
 	struct bench *b = *state;
@@ -489,6 +519,8 @@ int main(void)
 		bench_test(a_failed_request_was_sent_but_not_prefilled),
 		bench_test(a_parent_was_prefilled_before_its_child_began),
 		bench_test(same_answers_everywhere),
+		bench_test(most_of_what_was_said_counts),
+		bench_test(what_was_left_out_does_not_come_again),
 		bench_test(other_apis_have_no_prompt),
 		bench_test(nothing_at_all),
 		cmocka_unit_test(pairs),
