@@ -179,14 +179,25 @@ static bool dropped(const struct rendering *r, size_t i)
 	       (r->rules->thinking == THINKING_DROPPED_OLD && r->prompt[i].message < r->last_user);
 }
 
-/* The parts [from, to) of one message. Some servers put a turn's text in front of its tool results. */
+/* Does a part stand behind the others of its message in the prompt, wherever it is on the wire? */
+static bool goes_last(const struct rendering *r, const struct trace_part *part)
+{
+	switch (part->role) {
+	case ROLE_USER: /* some servers put a turn's text in front of its tool results */
+		return r->rules->text_before_tool_results && part->block == BLOCK_TOOL_RESULT;
+	case ROLE_ASSISTANT: /* what was thought stands in front of what was said */
+		return part->block != BLOCK_THINKING;
+	default:
+		return false;
+	}
+}
+
+/* The parts [from, to) of one message. */
 static void add_message(struct rendering *r, size_t from, size_t to)
 {
-	bool reorder = r->rules->text_before_tool_results && part_of(r, from)->role == ROLE_USER;
-	for (int pass = reorder ? 0 : 1; pass < 2; pass++) {
+	for (int pass = 0; pass < 2; pass++) {
 		for (size_t i = from; i < to; i++) {
-			bool result = part_of(r, i)->block == BLOCK_TOOL_RESULT;
-			if (reorder && result != (pass == 1))
+			if (goes_last(r, part_of(r, i)) != (pass == 1))
 				continue;
 			if (dropped(r, i))
 				r->out->dropped++;

@@ -178,6 +178,8 @@ static void test_thinking(void **state)
 	assert_renders("su|ka|r|ka", &r, "suara", false);
 	r.thinking = THINKING_KEPT;
 	assert_renders("su|ea|r", &r, "suear", false);
+	/* OpenAI's reasoning_content may stand behind what was said. */
+	assert_renders("su|ak|r", &r, "sukar", false);
 }
 
 static void test_text_before_results(void **state)
