@@ -109,6 +109,16 @@ static bool evicted(const struct between *b, const struct server_memory *memory,
 }
 
 /*
+ * Is the beginning still there, which others served in between share, and the rest gone? No restart does that: room was
+ * made for them. Pools of blocks drop from the end, and a slot that others used is cut back to what they have in
+ * common.
+ */
+static bool only_end_lost(const struct between *b, const struct report_exchange *e)
+{
+	return b->others > 0 && e->cached > 0;
+}
+
+/*
  * All or nothing: within this conversation, whenever nobody was in between, either all of a prefix was reused or
  * nothing at all, and nothing twice at least.
  */
@@ -164,7 +174,7 @@ static const char *cause(const struct report *r, uint32_t exchange, const struct
 		return "restart";
 	if (signs.parameters_changed && (backend->chat_template == TEMPLATE_GPT_OSS || between.others == 0))
 		return "parameters_changed";
-	if (evicted(&between, memory, parent->prompt))
+	if (evicted(&between, memory, parent->prompt) || only_end_lost(&between, e))
 		return "slot_evicted";
 	if (e->cached == 0 && all_or_nothing(r, exchange))
 		return "not_trimmable";

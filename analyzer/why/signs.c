@@ -3,6 +3,7 @@
 
 #include "base/json_span.h"
 #include "why/afresh.h"
+#include "why/message_signs.h"
 #include "why/text_signs.h"
 
 #define TEXT_MAX ((size_t)8 << 20)
@@ -123,40 +124,6 @@ static const char *tools_cause(const struct view *old, const struct view *new)
 
 /* ---- messages */
 
-static bool same_message(const struct view *v, size_t a, size_t b)
-{
-	const struct render_piece *p = v->rendered.pieces;
-	return p[a].place == p[b].place && p[a].message == p[b].message;
-}
-
-/* All text of the message that a piece belongs to, and its first piece and the one behind its last. */
-static int message_text(const struct view *v, size_t piece, struct buf *out, size_t *from, size_t *to)
-{
-	for (*from = piece; *from > 0 && same_message(v, *from - 1, piece);)
-		--*from;
-	for (*to = *from; *to < v->rendered.n && same_message(v, *to, piece); ++*to)
-		if (signs_part_text(v->trace, v->rendered.pieces[*to].part, out) < 0)
-			return -1;
-	return 0;
-}
-
-static bool same_text_other_blocks(const struct view *old, const struct view *new, const struct comparison *c,
-				   struct excuse *step)
-{
-	struct buf a, b;
-	size_t from_old, from_new, to_old, to_new;
-	buf_init(&a, TEXT_MAX);
-	buf_init(&b, TEXT_MAX);
-	bool same = message_text(old, c->old_piece, &a, &from_old, &to_old) == 0 &&
-		    message_text(new, c->new_piece, &b, &from_new, &to_new) == 0 &&
-		    to_old - from_old != to_new - from_new && a.n > 0 && str_eq(buf_str(&a), buf_str(&b));
-	if (same)
-		*step = (struct excuse){(uint32_t)(to_old - c->old_piece), (uint32_t)(to_new - c->new_piece)};
-	buf_release(&a);
-	buf_release(&b);
-	return same;
-}
-
 /* A piece with a reminder stands in another message of the other prompt. */
 static bool migrated(const struct view *a, size_t piece, struct str text, const struct view *b)
 {
@@ -244,18 +211,12 @@ static const char *text_cause(const struct view *old, const struct view *new, co
 			cause = section_cause(s, t);
 		if (!cause && message)
 			cause = reminder_cause(old, new, c, s, t, step);
-		if (!cause && message && same_text_other_blocks(old, new, c, step))
+		if (!cause && message && message_same_text(old, new, c, step))
 			cause = "content_shape_changed";
 	}
 	buf_release(&x);
 	buf_release(&y);
 	return cause ? cause : message ? "messages_changed" : "system_changed";
-}
-
-/* Does this request still send the thinking of the last one, though it is not rendered any more? */
-static bool thinking_left_out(const struct view *old, const struct view *new, const struct comparison *c)
-{
-	return (old->classes[c->old_piece] & PIECE_THINKING) && new->rendered.dropped > old->rendered.dropped;
 }
 
 bool signs_moved_countdown(const struct view *old, const struct view *new)
@@ -267,25 +228,6 @@ bool signs_moved_countdown(const struct view *old, const struct view *new)
 		for (size_t i = 0; i < views[k]->rendered.n; i++)
 			n[k] += (views[k]->classes[i] & both) == both;
 	return n[0] != n[1];
-}
-
-/*
- * The last turn's results come again behind texts that stand behind them on the wire. *texts: how many pieces came
- * between.
- */
-static bool text_moved(const struct view *old, const struct view *new, const struct comparison *c, uint32_t *texts)
-{
-	const struct render_piece *a = &old->rendered.pieces[c->old_piece];
-	if (piece_part(old, c->old_piece)->block != BLOCK_TOOL_RESULT || !piece_in_messages(old, c->old_piece))
-		return false;
-	for (size_t k = c->new_piece;
-	     k < new->rendered.n &&piece_in_messages(new, k) && new->rendered.pieces[k].message == a->message; k++) {
-		if (piece_equal(old, c->old_piece, new, k)) {
-			*texts = (uint32_t)(k - c->new_piece);
-			return new->rendered.pieces[c->new_piece].index > new->rendered.pieces[k].index;
-		}
-	}
-	return false;
 }
 
 static void excuse(struct comparison *c, struct excuse step)
@@ -323,12 +265,21 @@ const struct breaker *signs_cause(const struct view *old, const struct view *new
 		excuse(c, (struct excuse){1, 1});
 		return breaker_find("messages_changed");
 	}
-	if (thinking_left_out(old, new, c)) {
+	if (message_thinking_left_out(old, new, c)) {
 		c->passed_over |= PIECE_THINKING;
 		return breaker_find("thinking_dropped_by_template");
 	}
+	if (message_thinking_gone(old, new, c)) {
+		c->passed_over |= PIECE_THINKING;
+		return breaker_find("thinking_dropped_by_client");
+	}
+	uint32_t gone;
+	if (message_trimmed(old, new, c, &gone)) {
+		excuse(c, (struct excuse){gone, 0});
+		return breaker_find("history_trimmed");
+	}
 	uint32_t texts;
-	if (text_moved(old, new, c, &texts)) {
+	if (message_text_moved(old, new, c, &texts)) {
 		excuse(c, (struct excuse){0, texts});
 		return breaker_find("text_moved_before_results");
 	}

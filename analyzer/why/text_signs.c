@@ -121,13 +121,29 @@ static size_t date_length(struct str s, size_t from)
 	return year && (numbers >= 3 || (numbers >= 2 && names)) ? end - from : 0;
 }
 
-/* Appends the text with a mark in place of every date; *dates counts them. */
+/* Length of a time that stands alone, 9:14 or 09:14:02. */
+static size_t time_length(struct str s, size_t at)
+{
+	size_t n = digits(s, at), end = at + n;
+	if (n < 1 || n > 2)
+		return 0;
+	unsigned parts = 0;
+	while (parts < 2 && end < s.n && s.p[end] == ':' && digits(s, end + 1) == 2 && s.p[end + 1] < '6') {
+		end += 3;
+		parts++;
+	}
+	return parts > 0 && (end == s.n || s.p[end] != ':') ? end - at : 0;
+}
+
+/* Appends the text with a mark in place of every date or time; *dates counts them. */
 static bool without_dates(struct str s, struct buf *out, size_t *dates)
 {
 	*dates = 0;
 	for (size_t i = 0; i < s.n;) {
 		bool begins = i == 0 || !isalnum((unsigned char)s.p[i - 1]);
 		size_t n = begins && isalnum((unsigned char)s.p[i]) ? date_length(s, i) : 0;
+		if (n == 0 && begins && (i == 0 || !strchr(":.", s.p[i - 1])))
+			n = time_length(s, i);
 		if (n > 0) {
 			buf_puts(out, "\x01");
 			++*dates;

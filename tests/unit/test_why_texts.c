@@ -22,6 +22,11 @@ static void test_dates(void **state)
 	assert_true(dates("on 31/12/2026, then", "on 1/1/2027, then"));
 	assert_true(dates("at 2026-11-23T10:11:12 it", "at 2026-11-23T10:12:00 it"));
 	assert_true(dates("2026-11-23 and 2026-11-23", "2026-11-24 and 2026-11-24"));
+	assert_true(dates("[09:14] What?", "[10:02] What?"));
+	assert_true(dates("It is 9:14:02 PM now", "It is 9:15:30 PM now"));
+	assert_false(dates("main.c:12:30: error", "main.c:12:31: error"));
+	assert_false(dates("12:345 of", "12:346 of"));
+	assert_false(dates("12:30:15:1", "12:30:15:2"));
 	/* What a date stands beside, and numbers that are none. */
 	assert_false(dates("update foo.c", "update bar.c"));
 	assert_false(dates("Date: soon", "Date: late"));
