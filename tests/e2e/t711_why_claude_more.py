@@ -198,8 +198,9 @@ if len(heads) > 1:
     s = Session(script=agents, options=("--parallel", "4", "--cache-tokens", str(room)))
     s.run("Please have others look around here.")
     misses, _ = s.judge("agents in a small cache")
-    evicted = [m for m in misses if m["cause"] == "slot_evicted"]
-    t.ok(evicted and causes(misses) <= {"slot_evicted", "billing_header"},
+    # Where the billing block changes with every request the rest is lost before anybody else comes.
+    due = "billing_header" if [2, 1, 113] <= version < [2, 1, 181] else "slot_evicted"
+    t.ok(due in causes(misses) and causes(misses) <= {"slot_evicted", "billing_header"},
          "agents in a small cache: the conversation that waited for them was evicted", misses)
 print(f"# Claude Code {VERSION}: {dict(sorted(seen.items()))}")
 t.done()
