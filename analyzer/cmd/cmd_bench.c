@@ -4,6 +4,7 @@
 #include "cli/command.h"
 #include "cli/msg.h"
 #include "cmd/bench_system.h"
+#include "cmd/output.h"
 #include "engines/probe.h"
 #include "report/units.h"
 
@@ -226,13 +227,10 @@ static int write_file(const char *dir, const char *name, const struct buf *conte
 
 	buf_init(&path, 1 << 16);
 	buf_printf(&path, "%s/%s", dir, name);
-	FILE *f = path.failed ? NULL : fopen(path.p, "we");
-	if (f && fwrite(content->p, 1, content->n, f) == content->n && fflush(f) == 0)
-		status = 0;
-	if (f && fclose(f) != 0)
-		status = -1;
-	if (status < 0)
-		msg_error("bench: %s/%s: %s", dir, name, strerror(errno));
+	if (path.failed)
+		msg_error("bench: %s: the name is too long", dir);
+	else
+		status = output_file("bench", path.p, 0666, content);
 	buf_release(&path);
 	return status;
 }
@@ -279,10 +277,8 @@ static int write_files(const struct bench *b, unsigned queries, const char *dir)
 	buf_init(&chart, BUF_UNLIMITED);
 	bench_json(b, queries, &json);
 	bench_chart(b, queries, &chart);
-	if (json.failed || chart.failed)
-		msg_error("bench: out of memory");
-	else if (write_answers(b, dir) == 0 && write_file(dir, "results.json", &json) == 0 &&
-		 write_file(dir, "chart.svg", &chart) == 0)
+	if (write_answers(b, dir) == 0 && write_file(dir, "results.json", &json) == 0 &&
+	    write_file(dir, "chart.svg", &chart) == 0)
 		status = 0;
 	buf_release(&json);
 	buf_release(&chart);
@@ -301,12 +297,13 @@ static int print_result(const struct command_line *cl, const struct bench *b, un
 		bench_json(b, queries, &out);
 	else
 		bench_text(b, queries, &out);
-	if (!out.failed)
-		fwrite(out.p, 1, out.n, stdout);
-	buf_release(&out);
 	bench_figures(b, 0, queries, &f);
 	bool holds = f.proof == BENCH_PROVED || f.proof == BENCH_BY_TIME;
-	return finish_stdout(b->stopped || f.proof == BENCH_UNKNOWN ? EXIT_TROUBLE : holds ? EXIT_OK : EXIT_FINDINGS);
+	int status = output_text(&out, b->stopped || f.proof == BENCH_UNKNOWN ? EXIT_TROUBLE
+				       : holds                                ? EXIT_OK
+									      : EXIT_FINDINGS);
+	buf_release(&out);
+	return status;
 }
 
 static int run_bench(const struct command_line *cl)

@@ -3,6 +3,7 @@
 #include "cli/msg.h"
 #include "cmd/input.h"
 #include "cmd/judge.h"
+#include "cmd/output.h"
 #include "diff/diff_text.h"
 
 #define TOLERANCE_DEFAULT 1.0
@@ -59,13 +60,10 @@ static int print_diff(const struct command_line *cl, const struct report reports
 		write_diff(cl, &d, worse, tolerance, &text);
 		status = option_given(cl, OPT_CHECK) && worse ? EXIT_FINDINGS : EXIT_OK;
 	}
-	if (status == EXIT_TROUBLE || text.failed) {
+	if (status == EXIT_TROUBLE)
 		msg_error("out of memory");
-		status = EXIT_TROUBLE;
-	} else {
-		fwrite(text.p, 1, text.n, stdout);
-		status = finish_stdout(status);
-	}
+	else
+		status = output_text(&text, status);
 	diff_release(&d);
 	buf_release(&text);
 	return status;

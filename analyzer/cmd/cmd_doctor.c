@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/command.h"
 #include "cli/msg.h"
+#include "cmd/output.h"
 #include "doctor/doctor_text.h"
 
 #include <stdlib.h>
@@ -106,20 +107,14 @@ static int print(const struct command_line *cl, const struct doctor *d)
 {
 	const struct text_style style = text_style_for(stdout, option_given(cl, OPT_ALL));
 	struct buf text;
-	int status = EXIT_TROUBLE;
 
 	buf_init(&text, BUF_UNLIMITED);
 	if (cl->json)
 		doctor_json(d, &text);
 	else
 		doctor_text(d, &style, &text);
-	if (text.failed) {
-		msg_error("out of memory");
-	} else {
-		fwrite(text.p, 1, text.n, stdout);
-		status = finish_stdout(option_given(cl, OPT_CHECK) && (d->open > 0 || d->refuses) ? EXIT_FINDINGS
-												  : EXIT_OK);
-	}
+	bool breaks = d->open > 0 || d->refuses;
+	int status = output_text(&text, option_given(cl, OPT_CHECK) && breaks ? EXIT_FINDINGS : EXIT_OK);
 	buf_release(&text);
 	return status;
 }

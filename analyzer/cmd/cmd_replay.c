@@ -3,6 +3,7 @@
 #include "cli/command.h"
 #include "cli/msg.h"
 #include "cmd/input.h"
+#include "cmd/output.h"
 #include "cmd/replay_session.h"
 #include "replay/result_html.h"
 #include "trace/place.h"
@@ -227,59 +228,47 @@ static void note_wait(void *context, const char *line)
 	msg_note("%s", line);
 }
 
-/* The page names models and backends: it is for its owner, as the trace is. */
 static int write_page(const char *file, const struct result *list, size_t n)
 {
 	struct buf page;
-	int fd, status = -1;
 
 	buf_init(&page, BUF_UNLIMITED);
-	if (result_html(list, n, &page) < 0) {
-		msg_error("out of memory");
-		goto out;
-	}
-	fd = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (fd < 0 || write(fd, page.p, page.n) != (ssize_t)page.n)
-		msg_error("replay: %s: %s", file, strerror(errno));
-	else
-		status = 0;
-	if (fd >= 0)
-		close(fd);
-	if (status == 0)
-		msg_note("wrote %s", file);
-out:
+	if (result_html(list, n, &page) < 0)
+		page.failed = true;
+	int status = output_page("replay", file, &page);
 	buf_release(&page);
 	return status;
 }
 
-static int print_results(const struct command_line *cl, const struct result *list, size_t n)
+static int print_text(const struct command_line *cl, const struct result *list, size_t n, int status)
 {
 	const struct text_style style = text_style_for(stdout, option_given(cl, OPT_ALL));
 	struct buf text;
-	bool rejected = false, stopped = false;
 
 	buf_init(&text, BUF_UNLIMITED);
 	if (cl->json)
 		result_json(list, n, &text);
 	else
 		result_text(list, n, &style, &text);
-	if (text.failed) {
-		msg_error("out of memory");
-		buf_release(&text);
-		return EXIT_TROUBLE;
-	}
-	if (option_given(cl, OPT_HTML) && write_page(option_value(cl, OPT_HTML), list, n) < 0) {
-		buf_release(&text);
-		return EXIT_TROUBLE;
-	}
-	fwrite(text.p, 1, text.n, stdout);
+	status = output_text(&text, status);
 	buf_release(&text);
+	return status;
+}
+
+static int print_results(const struct command_line *cl, const struct result *list, size_t n)
+{
+	const char *page = option_value(cl, OPT_HTML);
+	bool rejected = false, stopped = false;
+
 	for (size_t i = 0; i < n; i++) {
 		stopped = stopped || list[i].replay->stopped;
 		for (size_t a = 0; a < list[i].replay->narms; a++)
 			rejected = rejected || list[i].summary.arms[a].verification.verdict == VERDICT_REJECTED;
 	}
-	return finish_stdout(stopped ? EXIT_TROUBLE : rejected ? EXIT_FINDINGS : EXIT_OK);
+	int status = stopped ? EXIT_TROUBLE : rejected ? EXIT_FINDINGS : EXIT_OK;
+	if (page && write_page(page, list, n) < 0)
+		return EXIT_TROUBLE;
+	return page && strcmp(page, "-") == 0 ? status : print_text(cl, list, n, status);
 }
 
 static int replay_all(const struct command_line *cl, struct client *client, struct report *report,

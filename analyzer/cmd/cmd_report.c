@@ -3,6 +3,7 @@
 #include "cli/command.h"
 #include "cli/msg.h"
 #include "cmd/input.h"
+#include "cmd/output.h"
 #include "cmd/report_html.h"
 #include "cost/forecast.h"
 #include "report/report_json.h"
@@ -40,12 +41,6 @@ static const char *const examples[] = {
 	NULL,
 };
 
-static int out_of_memory(void)
-{
-	msg_error("out of memory");
-	return EXIT_TROUBLE;
-}
-
 static int print_report(const struct command_line *cl, struct trace *traces, size_t n)
 {
 	struct report report;
@@ -73,12 +68,7 @@ static int print_report(const struct command_line *cl, struct trace *traces, siz
 		struct text_style style = text_style_for(stdout, option_given(cl, OPT_ALL));
 		report_text(&report, &cost, &anatomy, &style, &text);
 	}
-	if (text.failed) {
-		status = out_of_memory();
-		goto out;
-	}
-	fwrite(text.p, 1, text.n, stdout);
-	status = finish_stdout(EXIT_OK);
+	status = output_text(&text, EXIT_OK);
 out:
 	buf_release(&text);
 	anatomy_release(&anatomy);
@@ -144,12 +134,7 @@ static int print_news(struct trace *trace, const struct told *told)
 			report_text_line(&report, e, &style, &text);
 	}
 	print_forecasts(&report, &cost, told->requests, &text);
-	if (text.failed) {
-		status = out_of_memory();
-		goto out;
-	}
-	fwrite(text.p ? text.p : "", 1, text.n, stdout);
-	status = finish_stdout(EXIT_OK);
+	status = output_text(&text, EXIT_OK);
 out:
 	buf_release(&text);
 	cost_release(&cost);

@@ -2,6 +2,7 @@
 #include "cli/command.h"
 #include "cli/msg.h"
 #include "cmd/input.h"
+#include "cmd/output.h"
 #include "verify/verify.h"
 
 #include <stdlib.h>
@@ -28,17 +29,12 @@ static int print_result(const struct command_line *cl, const struct trace *t, co
 		verify_json(t, v, &text);
 	else
 		verify_text(t, v, &text);
-	if (text.failed) {
-		msg_error("out of memory");
-		buf_release(&text);
-		return EXIT_TROUBLE;
-	}
-	fwrite(text.p, 1, text.n, stdout);
-	buf_release(&text);
 	bool findings = v->findings_in_all > 0 || !v->ended;
-	return finish_stdout(v->problems_in_all > 0                    ? EXIT_TROUBLE
-			     : option_given(cl, OPT_CHECK) && findings ? EXIT_FINDINGS
-								       : EXIT_OK);
+	int status = output_text(&text, v->problems_in_all > 0                    ? EXIT_TROUBLE
+					: option_given(cl, OPT_CHECK) && findings ? EXIT_FINDINGS
+										  : EXIT_OK);
+	buf_release(&text);
+	return status;
 }
 
 static int run_verify(const struct command_line *cl)

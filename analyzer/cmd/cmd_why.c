@@ -2,6 +2,7 @@
 #include "cli/command.h"
 #include "cli/msg.h"
 #include "cmd/input.h"
+#include "cmd/output.h"
 #include "cost/cost.h"
 #include "why/ask.h"
 #include "why/candidates.h"
@@ -180,12 +181,7 @@ static int print_why(const struct command_line *cl, struct input *in)
 		why_json(&report, &v, &text);
 	else
 		write_text(cl, &report, &v, &text);
-	if (text.failed) {
-		msg_error("out of memory");
-		goto out;
-	}
-	fwrite(text.p, 1, text.n, stdout);
-	status = finish_stdout(option_given(cl, OPT_CHECK) && unexpected(&v) ? EXIT_FINDINGS : EXIT_OK);
+	status = output_text(&text, option_given(cl, OPT_CHECK) && unexpected(&v) ? EXIT_FINDINGS : EXIT_OK);
 out:
 	why_verdicts_release(&v);
 	disconnect(&asked);
