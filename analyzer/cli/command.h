@@ -82,6 +82,10 @@ bool option_given(const struct command_line *cl, int option);
 int option_size(const struct command_line *cl, int option, uint64_t *out);
 int option_uint(const struct command_line *cl, int option, uint64_t min, uint64_t max, uint64_t *out);
 int option_double(const struct command_line *cl, int option, double min, double max, double *out);
+/* One of these words (NULL-terminated): its index. */
+int option_choice(const struct command_line *cl, int option, const char *const *words, unsigned *out);
+/* Says that a value is not what was expected ("a number"). Always -1. */
+int option_wrong(const struct command_line *cl, int option, const char *value, const char *expected);
 
 /* Parses argv (argv[0] is the command's name) and runs the command. */
 int command_main(const struct command *command, int argc, char **argv);

@@ -45,7 +45,7 @@ bool option_given(const struct command_line *cl, int option)
 	return option_count(cl, option) > 0;
 }
 
-static int wrong_value(const struct command_line *cl, int option, const char *value, const char *expected)
+int option_wrong(const struct command_line *cl, int option, const char *value, const char *expected)
 {
 	msg_error("%s: --%s: \"%s\" is not %s", cl->command->name, cl->command->options[option].name, value, expected);
 	return -1;
@@ -62,7 +62,7 @@ int option_size(const struct command_line *cl, int option, uint64_t *out)
 	errno = 0;
 	unsigned long long n = strtoull(value, &end, 10);
 	if (errno || end == value || value[0] == '-')
-		return wrong_value(cl, option, value, expected);
+		return option_wrong(cl, option, value, expected);
 
 	unsigned shift = 0;
 	switch (*end) {
@@ -88,7 +88,7 @@ int option_size(const struct command_line *cl, int option, uint64_t *out)
 	if (*end == 'B')
 		end++;
 	if (*end || n > UINT64_MAX >> shift)
-		return wrong_value(cl, option, value, expected);
+		return option_wrong(cl, option, value, expected);
 	*out = (uint64_t)n << shift;
 	return 0;
 }
@@ -106,7 +106,7 @@ int option_uint(const struct command_line *cl, int option, uint64_t min, uint64_
 		char expected[80];
 		snprintf(expected, sizeof(expected), "a whole number from %llu to %llu", (unsigned long long)min,
 			 (unsigned long long)max);
-		return wrong_value(cl, option, value, expected);
+		return option_wrong(cl, option, value, expected);
 	}
 	*out = n;
 	return 0;
@@ -124,10 +124,31 @@ int option_double(const struct command_line *cl, int option, double min, double 
 	if (errno || end == value || *end || !(v >= min && v <= max)) {
 		char expected[80];
 		snprintf(expected, sizeof(expected), "a number from %g to %g", min, max);
-		return wrong_value(cl, option, value, expected);
+		return option_wrong(cl, option, value, expected);
 	}
 	*out = v;
 	return 0;
+}
+
+int option_choice(const struct command_line *cl, int option, const char *const *words, unsigned *out)
+{
+	const char *value = option_value(cl, option);
+	struct buf expected;
+
+	if (!value)
+		return 0;
+	buf_init(&expected, 1024);
+	for (unsigned i = 0; words[i]; i++) {
+		if (strcmp(value, words[i]) == 0) {
+			*out = i;
+			buf_release(&expected);
+			return 0;
+		}
+		buf_printf(&expected, "%s%s", i == 0 ? "" : words[i + 1] ? ", " : " or ", words[i]);
+	}
+	option_wrong(cl, option, value, expected.failed ? "known" : expected.p);
+	buf_release(&expected);
+	return -1;
 }
 
 static int add_use(struct command_line *cl, size_t *capacity, int option, const char *value)

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "bench/result.h"
 #include "cli/command.h"
+#include "cli/interrupt.h"
 #include "cli/msg.h"
 #include "cmd/bench_system.h"
 #include "cmd/output.h"
@@ -10,7 +11,6 @@
 
 #include <errno.h>
 #include <math.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -76,15 +76,6 @@ static const char *const examples[] = {
 	NULL,
 };
 
-static volatile sig_atomic_t interrupted;
-
-/* The second one ends the program. */
-static void on_interrupt(int number)
-{
-	interrupted = 1;
-	signal(number, SIG_DFL);
-}
-
 /* ---- what people see while it runs */
 
 static void show_progress(void *context, size_t done, size_t all, double left_s)
@@ -112,8 +103,10 @@ static void show_note(void *context, const char *line)
 
 /* ---- the options */
 
-static int read_sizes(const char *list, struct bench_options *o)
+static int read_sizes(const struct command_line *cl, const char *list, struct bench_options *o)
 {
+	char expected[80];
+
 	o->nsizes = 0;
 	for (const char *at = list;;) {
 		char *end;
@@ -121,9 +114,9 @@ static int read_sizes(const char *list, struct bench_options *o)
 		long n = strtol(at, &end, 10);
 		if (end == at || errno || n < 1 || n > 1000000 || o->nsizes == BENCH_SIZES_MAX ||
 		    (*end && *end != ',')) {
-			msg_error("bench: --query-tokens: \"%s\" is no list of at most %d numbers from 1 to 1000000",
-				  list, BENCH_SIZES_MAX);
-			return -1;
+			snprintf(expected, sizeof(expected), "a list of at most %d numbers from 1 to 1000000",
+				 BENCH_SIZES_MAX);
+			return option_wrong(cl, OPT_QUERY_TOKENS, list, expected);
 		}
 		o->query_tokens[o->nsizes++] = n;
 		if (!*end)
@@ -143,7 +136,7 @@ static int read_options(const struct command_line *cl, struct bench_options *o, 
 	if (option_uint(cl, OPT_REPEAT, 1, 1000, &repeats) < 0 ||
 	    option_uint(cl, OPT_SYSTEM_TOKENS, 1, 2000000, &system) < 0 ||
 	    option_uint(cl, OPT_MAX_TOKENS, 1, 100000, &max) < 0 || option_uint(cl, OPT_QUERIES, 2, 100000, &n) < 0 ||
-	    option_double(cl, OPT_TIMEOUT, 1, 1e6, &co->request_s) < 0 || read_sizes(sizes ? sizes : "50", o) < 0)
+	    option_double(cl, OPT_TIMEOUT, 1, 1e6, &co->request_s) < 0 || read_sizes(cl, sizes ? sizes : "50", o) < 0)
 		return -1;
 	if (sources > 1) {
 		msg_error("bench: of --system, --system-tokens and --from-trace only one can be meant");
@@ -311,7 +304,6 @@ static int run_bench(const struct command_line *cl)
 	struct bench b = {0};
 	struct buf system;
 	struct client_options co = {.retries = 2, .stop = &interrupted, .note = show_note};
-	struct sigaction on = {.sa_handler = on_interrupt};
 	const struct bench_events events = {.progress = show_progress, .note = show_note};
 	const char *why, *dir = option_value(cl, OPT_OUT);
 	struct client *client = NULL;
@@ -331,8 +323,7 @@ static int run_bench(const struct command_line *cl)
 		msg_error("bench: %s", why);
 		goto out;
 	}
-	sigaction(SIGINT, &on, NULL);
-	sigaction(SIGTERM, &on, NULL);
+	interrupt_catch();
 	if (find_backend(cl, client, &b) < 0)
 		goto out;
 	msg_note("%s at %s: a few minutes of requests that compute", b.facts.name, b.base.root);

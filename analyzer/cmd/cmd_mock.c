@@ -178,28 +178,6 @@ out:
 	return status;
 }
 
-/* The place of an option's value among its choices, *out being the default. Returns 0, or -1 having complained. */
-static int option_choice(const struct command_line *cl, int option, const char *const *choices, unsigned *out)
-{
-	const char *value = option_value(cl, option);
-
-	if (!value)
-		return 0;
-	for (unsigned i = 0; choices[i]; i++) {
-		if (strcmp(value, choices[i]) == 0) {
-			*out = i;
-			return 0;
-		}
-	}
-	struct buf all;
-	buf_init(&all, 1024);
-	for (size_t i = 0; choices[i]; i++)
-		buf_printf(&all, "%s%s", i == 0 ? "" : choices[i + 1] ? ", " : " or ", choices[i]);
-	msg_error("mock: --%s: \"%s\" is not %s", options[option].name, value, all.failed ? "known" : all.p);
-	buf_release(&all);
-	return -1;
-}
-
 static int read_rendering(const struct command_line *cl, struct mock_rendering *how)
 {
 	/* In the order of the enumerations in mock/render.h. */

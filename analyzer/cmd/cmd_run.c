@@ -79,7 +79,9 @@ struct run {
 
 static int parse(const struct command_line *cl, struct run *r)
 {
-	const char *content = option_value(cl, OPT_CONTENT), *upstream = option_value(cl, OPT_UPSTREAM);
+	static const char *const contents[] = {[CONTENT_FULL] = "full", [CONTENT_NONE] = "none", NULL};
+	unsigned content = CONTENT_FULL;
+	const char *upstream = option_value(cl, OPT_UPSTREAM);
 	char error[512];
 
 	r->argv = cl->args;
@@ -94,12 +96,9 @@ static int parse(const struct command_line *cl, struct run *r)
 		msg_error("run: which command? (kvscope run [OPTIONS] -- COMMAND [ARG...])");
 		return -1;
 	}
-	if (content && strcmp(content, "none") == 0) {
-		r->content = CONTENT_NONE;
-	} else if (content && strcmp(content, "full") != 0) {
-		msg_error("run: --content: \"%s\" is neither full nor none", content);
+	if (option_choice(cl, OPT_CONTENT, contents, &content) < 0)
 		return -1;
-	}
+	r->content = (enum content_mode)content;
 	r->relay = upstream != NULL;
 	r->relayed.cacert = option_value(cl, OPT_CACERT);
 	if (upstream && upstream_parse(upstream, &r->relayed.upstream, error, sizeof(error)) < 0) {

@@ -177,7 +177,7 @@ with t.mock("--prefill-rate", "50000", "--decode-rate", "0", "--parallel", "8", 
 # ---- what cannot be
 for argv, words in (((), "which backend"), (("-b", "ftp://x"), "neither http"), (("-b", "http://u:p@h/"), "must not hold"),
                     (("-b", "http://127.0.0.1:9"), "127.0.0.1"), (("-b", "x", "--fix", "nothing"), "is not known"),
-                    (("-b", "x", "--pace", "slow"), "is not known")):
+                    (("-b", "x", "--pace", "slow"), "is not asap or recorded")):
     run = t.command([lib.KVSCOPE, "replay", *argv, trace], env=ENV)
     t.ok(run.status == 2 and words in run.err and not run.out and len(run.err.splitlines()) == 1, f"{argv}: one line",
          run.err + run.out)
