@@ -29,6 +29,7 @@ struct segment {
 
 /* One segment of a body with all copies resolved. */
 struct item {
+	uint64_t at;      /* bytes of the body before it */
 	uint32_t part_at; /* parts before it in its list */
 	uint32_t part;    /* BODY_LITERAL: segment `segment` of exchange `exchange` */
 	int32_t step;

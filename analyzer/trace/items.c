@@ -99,9 +99,17 @@ static void cut(struct item_list *list, size_t n)
 			list->first[k] = SIZE_MAX;
 }
 
+static uint64_t item_bytes(const struct trace *t, const struct item *item)
+{
+	return item->part == BODY_LITERAL ? t->index->exchanges[item->exchange].segments[item->segment].bytes
+					  : t->parts[item->part].bytes;
+}
+
 /* Room for n items is there. */
 static int append_item(const struct trace *t, struct item_list *list, struct last_parts *last, struct item item)
 {
+	const struct item *before = list->n ? &list->items[list->n - 1] : NULL;
+	item.at = before ? before->at + item_bytes(t, before) : 0;
 	item.part_at = (uint32_t)list->nprompt;
 	if (item.part != BODY_LITERAL && append_part(t, list, last, &item) < 0)
 		return -1;
@@ -325,22 +333,36 @@ size_t trace_prompt_kept(const struct trace *t, size_t exchange, size_t earlier)
 	return exchange == earlier ? kept : 0;
 }
 
+static bool same_place(const struct trace_prompt_part *a, const struct trace_prompt_part *b)
+{
+	return a->part == b->part && a->message == b->message && a->index == b->index;
+}
+
+/* The item that a part of the prompt is: the last one with so many parts before it. */
+static const struct item *item_of(const struct item_list *list, size_t part_at)
+{
+	size_t from = 0, to = list->n;
+	while (to - from > 1) {
+		size_t middle = from + (to - from) / 2;
+		if (list->items[middle].part_at <= part_at)
+			from = middle;
+		else
+			to = middle;
+	}
+	return &list->items[from];
+}
+
 int64_t trace_part_offset(struct trace *t, size_t exchange, const struct trace_prompt_part *part)
 {
 	const struct item_list *list =
 		t->index->exchanges[exchange].has_request ? index_items(t, (uint32_t)exchange) : NULL;
-	uint64_t at = 0;
+	size_t n = list ? list->nprompt : 0;
 
-	for (size_t i = 0; list && i < list->n; i++) {
-		const struct item *item = &list->items[i];
-		if (item->part == BODY_LITERAL) {
-			at += t->index->exchanges[item->exchange].segments[item->segment].bytes;
-			continue;
-		}
-		const struct trace_prompt_part *found = &list->prompt[item->part_at];
-		if (found->part == part->part && found->message == part->message && found->index == part->index)
-			return (int64_t)at;
-		at += t->parts[item->part].bytes;
+	/* What is asked for is near one end: what is new, or what stands at the head. */
+	for (size_t i = 0; i < n; i++) {
+		size_t k = i % 2 ? n - 1 - i / 2 : i / 2;
+		if (same_place(&list->prompt[k], part))
+			return (int64_t)item_of(list, k)->at;
 	}
 	return -1;
 }
