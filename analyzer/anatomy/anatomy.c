@@ -2,7 +2,9 @@
 #include "anatomy/anatomy.h"
 
 #include "anatomy/reminders.h"
+#include "anatomy/sums.h"
 #include "base/array.h"
+#include "report/prompts.h"
 
 #include <cjson/cJSON.h>
 #include <math.h>
@@ -30,6 +32,11 @@ struct work {
 	size_t known_capacity;
 	uint32_t *of_exchange; /* index in report.exchanges, per exchange of the trace at hand */
 	size_t of_exchange_capacity;
+	struct trace *trace; /* the one at hand */
+	struct carried {
+		struct sums_prompt sums;
+		size_t exchange; /* whose prompt that is, if it has parts */
+	} carried[PROMPTS_PATHS];
 };
 
 /* ---- parts */
@@ -66,8 +73,9 @@ static bool has_reminders(const struct trace_part *p)
 	       (p->block == BLOCK_TEXT || p->block == BLOCK_TOOL_RESULT);
 }
 
-static int meet(struct work *w, struct trace *t, uint32_t part, struct known *k)
+static int meet(struct work *w, uint32_t part, struct known *k)
 {
+	struct trace *t = w->trace;
 	const struct trace_part *p = &t->parts[part];
 	struct buf text;
 	char error[256];
@@ -93,14 +101,32 @@ static int meet(struct work *w, struct trace *t, uint32_t part, struct known *k)
 	return result;
 }
 
+/* What a part adds to its prompt; meets it where it is met for the first time. */
+static int weigh(void *context, uint32_t part, struct sums_part *out)
+{
+	struct work *w = context;
+	const struct trace_part *p = &w->trace->parts[part];
+	struct known *k = &w->known[part];
+
+	if (!k->met && meet(w, part, k) < 0)
+		return -1;
+	*out = (struct sums_part){.kind = p->kind,
+				  .tokens = k->tokens,
+				  .bytes = (double)p->normalised_bytes,
+				  .share = {k->memory, k->reminders, 1 - k->memory - k->reminders}};
+	return 0;
+}
+
 /* ---- one prompt */
 
 struct prompt_view {
 	const struct report_exchange *e;
 	const struct cost_exchange *c;
 	const struct cost_model *model;
-	double scale;  /* tokens per estimated token */
-	double reused; /* P; of the parts behind it the prefill took `per_stretch` seconds each */
+	const struct sums_prompt *sums;
+	double scale;    /* tokens per estimated token */
+	double messages; /* where they begin: behind tools and system, as most templates lay them out */
+	double reused;   /* P; of the parts behind it the prefill took `per_stretch` seconds each */
 	double per_stretch;
 	bool timed;
 };
@@ -112,51 +138,102 @@ static void add(struct anatomy_sum *to, double share, double tokens, double byte
 	to->seconds += share * seconds;
 }
 
-static void add_part(struct work *w, const struct prompt_view *v, const struct trace_part *p, const struct known *k,
-		     double at)
+/* Of prefilling what is between two places. */
+static double seconds_between(const struct prompt_view *v, double at, double end)
 {
-	struct anatomy_sum *parts = w->out->parts;
-	double tokens = k->tokens * v->scale, bytes = (double)p->normalised_bytes, end = at + tokens;
-	double seconds = 0;
+	return v->timed && end > v->reused ? cost_model_stretch(v->model, fmax(at, v->reused), end) * v->per_stretch
+					   : 0;
+}
 
-	if (v->timed && end > v->reused)
-		seconds = cost_model_stretch(v->model, fmax(at, v->reused), end) * v->per_stretch;
-	if (p->kind == PART_TOOL) {
-		add(&parts[ANATOMY_TOOLS], 1, tokens, bytes, seconds);
+/* Each tool on its own. */
+static void add_tools(struct work *w, const struct prompt_view *v)
+{
+	const struct sums_prompt *sums = v->sums;
+	double at = 0;
+
+	for (size_t i = sums_next(sums, PART_TOOL, 0); i < sums->n; i = sums_next(sums, PART_TOOL, i + 1)) {
+		const struct known *k = &w->known[sums->parts[i]];
+		double bytes = (double)w->trace->parts[sums->parts[i]].normalised_bytes;
+		double tokens = k->tokens * v->scale, seconds = seconds_between(v, at, at + tokens);
+		add(&w->out->parts[ANATOMY_TOOLS], 1, tokens, bytes, seconds);
 		if (k->tool != NO_TOOL) {
 			add(&w->out->tools[k->tool].sum, 1, tokens, bytes, seconds);
 			w->out->tools[k->tool].requests++;
 		}
-		return;
+		at += tokens;
 	}
-	if (p->kind == PART_SYSTEM) {
-		add(&parts[ANATOMY_SYSTEM], 1, tokens, bytes, seconds);
-		return;
-	}
-	double other = 1 - k->memory - k->reminders, before = (double)v->e->repeated - at;
-	double history = tokens > 0 ? fmin(fmax(before / tokens, 0), 1) : 0;
-	add(&parts[ANATOMY_MEMORY], k->memory, tokens, bytes, seconds);
-	add(&parts[ANATOMY_REMINDERS], k->reminders, tokens, bytes, seconds);
-	add(&parts[ANATOMY_HISTORY], other * history, tokens, bytes, seconds);
-	add(&parts[ANATOMY_NEW], other * (1 - history), tokens, bytes, seconds);
 }
 
-static void add_prompt(struct work *w, struct trace *t, const struct trace_prompt_part *prompt, size_t n,
-		       struct prompt_view *v)
-{
-	double of_kind[PART_KINDS] = {0}, at[PART_KINDS], whole = 0;
+/* Where the shares of messages go that had been sent before, and of those that had not. */
+static const enum anatomy_part homes[2][SHARES] = {
+	{[SHARE_MEMORY] = ANATOMY_MEMORY, [SHARE_REMINDERS] = ANATOMY_REMINDERS, [SHARE_OTHER] = ANATOMY_NEW},
+	{[SHARE_MEMORY] = ANATOMY_MEMORY, [SHARE_REMINDERS] = ANATOMY_REMINDERS, [SHARE_OTHER] = ANATOMY_HISTORY},
+};
 
-	for (size_t i = 0; i < n; i++)
-		of_kind[t->parts[prompt[i].part].kind] += w->known[prompt[i].part].tokens;
+/* A message where what was reused, or what had been sent before, ends. */
+static void add_message(struct work *w, const struct prompt_view *v, size_t i)
+{
+	struct anatomy_sum *parts = w->out->parts;
+	struct sums before;
+	struct sums_part part;
+
+	if (weigh(w, v->sums->parts[i], &part) < 0 || part.kind != PART_MESSAGE)
+		return;
+	sums_of(v->sums, i, &before);
+	double at = v->messages + before.tokens[PART_MESSAGE] * v->scale, tokens = part.tokens * v->scale;
+	double seconds = seconds_between(v, at, at + tokens);
+	double history = tokens > 0 ? fmin(fmax(((double)v->e->repeated - at) / tokens, 0), 1) : 0;
+	for (int s = 0; s < SHARES; s++) {
+		double here = s == SHARE_OTHER ? history : 1;
+		add(&parts[homes[1][s]], part.share[s] * here, tokens, part.bytes, seconds);
+		if (here < 1)
+			add(&parts[homes[0][s]], part.share[s] * (1 - here), tokens, part.bytes, seconds);
+	}
+}
+
+/* Messages [from, to) that are all reused or all prefilled, and all sent before or all new. */
+static void add_messages(struct work *w, const struct prompt_view *v, size_t from, size_t to, bool prefilled,
+			 bool sent_before)
+{
+	struct anatomy_sum *parts = w->out->parts;
+	struct sums a, b;
+
+	if (from >= to)
+		return;
+	sums_of(v->sums, from, &a);
+	sums_of(v->sums, to, &b);
+	for (int s = 0; s < SHARES; s++) {
+		double length = (b.share_tokens[s] - a.share_tokens[s]) * v->scale, seconds = 0;
+		double squares = (b.share_squares[s] - a.share_squares[s]) * v->scale * v->scale;
+		if (prefilled && v->timed)
+			seconds = cost_model_stretches(v->model, length, squares + 2 * v->messages * length) *
+				  v->per_stretch;
+		add(&parts[homes[sent_before][s]], 1, length, b.share_bytes[s] - a.share_bytes[s], seconds);
+		add(&parts[homes[0][s]], 1, 0, b.empty_bytes[s] - a.empty_bytes[s], 0);
+	}
+}
+
+/* The first part of which something is behind a place. */
+static size_t behind(const struct prompt_view *v, double place)
+{
+	return v->scale > 0 ? sums_exceed(v->sums, (place - v->messages) / v->scale) : 0;
+}
+
+static void add_prompt(struct work *w, struct prompt_view *v)
+{
+	struct anatomy_sum *parts = w->out->parts;
+	struct sums all;
+	double whole = 0;
+	size_t n = v->sums->n;
+
+	sums_of(v->sums, n, &all);
 	for (int k = 0; k < PART_KINDS; k++)
-		whole += of_kind[k];
+		whole += all.tokens[k];
 	if (!(whole > 0))
 		return;
 	v->scale = (double)v->e->prompt / whole;
-	/* In the order in which most templates lay them out. */
-	at[PART_TOOL] = 0;
-	at[PART_SYSTEM] = of_kind[PART_TOOL] * v->scale;
-	at[PART_MESSAGE] = at[PART_SYSTEM] + of_kind[PART_SYSTEM] * v->scale;
+	double system = all.tokens[PART_TOOL] * v->scale;
+	v->messages = system + all.tokens[PART_SYSTEM] * v->scale;
 	v->timed = !isnan(v->c->prefill) && v->c->prefilled != TOKENS_UNKNOWN;
 	if (v->timed) {
 		v->reused = (double)(v->e->prompt - v->c->prefilled);
@@ -165,19 +242,29 @@ static void add_prompt(struct work *w, struct trace *t, const struct trace_promp
 		w->out->timed++;
 	}
 	w->out->requests++;
-	for (size_t i = 0; i < n; i++) {
-		const struct trace_part *p = &t->parts[prompt[i].part];
-		const struct known *k = &w->known[prompt[i].part];
-		add_part(w, v, p, k, at[p->kind]);
-		at[p->kind] += k->tokens * v->scale;
-	}
+	add_tools(w, v);
+	add(&parts[ANATOMY_SYSTEM], 1, v->messages - system, all.bytes[PART_SYSTEM],
+	    seconds_between(v, system, v->messages));
+
+	size_t prefilled = v->timed ? behind(v, v->reused) : n, new = behind(v, (double)v->e->repeated);
+	size_t first = prefilled < new ? prefilled : new, last = prefilled < new ? new : prefilled;
+	add_messages(w, v, 0, first, false, true);
+	if (first < n)
+		add_message(w, v, first);
+	add_messages(w, v, first + 1, last, first == prefilled, first != new);
+	if (first < last && last < n)
+		add_message(w, v, last);
+	add_messages(w, v, last + 1, n, true, false);
 }
 
-static int add_exchange(struct work *w, struct trace *t, size_t exchange)
+static int add_exchange(struct work *w, size_t exchange)
 {
 	static const struct cost_model none;
+	struct trace *t = w->trace;
 	uint32_t i = w->of_exchange[exchange];
-	struct prompt_view v = {.e = &w->report->exchanges[i], .c = &w->cost->exchanges[i], .model = &none};
+	struct carried *c = &w->carried[prompts_path_number(&t->exchanges[exchange])];
+	struct prompt_view v = {
+		.e = &w->report->exchanges[i], .c = &w->cost->exchanges[i], .model = &none, .sums = &c->sums};
 	const struct trace_prompt_part *prompt;
 	char error[256];
 	size_t n;
@@ -188,10 +275,11 @@ static int add_exchange(struct work *w, struct trace *t, size_t exchange)
 		v.model = &w->cost->backends[v.c->backend].model_fit;
 	if (trace_prompt(t, exchange, &prompt, &n, error, sizeof(error)) < 0)
 		return 0; /* the report has counted it */
-	for (size_t k = 0; k < n; k++)
-		if (!w->known[prompt[k].part].met && meet(w, t, prompt[k].part, &w->known[prompt[k].part]) < 0)
-			return -1;
-	add_prompt(w, t, prompt, n, &v);
+	size_t kept = c->sums.n ? trace_prompt_kept(t, exchange, c->exchange) : 0;
+	if (sums_follow(&c->sums, prompt, n, kept < n ? kept : n) < 0)
+		return -1;
+	c->exchange = exchange;
+	add_prompt(w, &v);
 	return 0;
 }
 
@@ -210,12 +298,18 @@ static int add_trace(struct work *w, uint32_t trace)
 	if (!known || !of)
 		return -1;
 	memset(known, 0, t->nparts * sizeof(*known));
+	w->trace = t;
+	for (size_t i = 0; i < PROMPTS_PATHS; i++) {
+		w->carried[i].sums.n = 0;
+		w->carried[i].sums.weigh = weigh;
+		w->carried[i].sums.context = w;
+	}
 	for (uint32_t i = 0; i < w->report->nexchanges; i++)
 		if (w->report->exchanges[i].trace == trace)
 			of[w->report->exchanges[i].x - t->exchanges] = i;
 	/* In the file's order, in which prompts cost what changed. */
 	for (size_t i = 0; i < t->nexchanges; i++)
-		if (add_exchange(w, t, i) < 0)
+		if (add_exchange(w, i) < 0)
 			return -1;
 	return 0;
 }
@@ -241,6 +335,8 @@ int anatomy_build(struct report *report, const struct cost *cost, struct anatomy
 	else if (out->ntools > 0)
 		qsort(out->tools, out->ntools, sizeof(*out->tools), by_tokens);
 	names_release(&w.tool_names);
+	for (size_t i = 0; i < PROMPTS_PATHS; i++)
+		sums_release(&w.carried[i].sums);
 	free(w.known);
 	free(w.of_exchange);
 	return result;

@@ -253,8 +253,12 @@ double cost_model_seconds(const struct cost_model *m, double n, double p)
 	return value(x, n, p);
 }
 
+double cost_model_stretches(const struct cost_model *m, double lengths, double squares)
+{
+	return m->points > 0 && m->b + m->c > 0 ? m->b * lengths + m->c * squares / 2 : lengths;
+}
+
 double cost_model_stretch(const struct cost_model *m, double from, double to)
 {
-	double cost = m->b * (to - from) + m->c * (to * to - from * from) / 2;
-	return m->points > 0 && m->b + m->c > 0 ? cost : to - from;
+	return cost_model_stretches(m, to - from, to * to - from * from);
 }

@@ -44,5 +44,7 @@ double cost_model_seconds(const struct cost_model *m, double n, double p);
  * b (to - from) + c (to^2 - from^2) / 2. Without a model, or one that knows of neither b nor c, their number.
  */
 double cost_model_stretch(const struct cost_model *m, double from, double to);
+/* The same for several stretches at once, of which the sums of (to - from) and of (to^2 - from^2) are known. */
+double cost_model_stretches(const struct cost_model *m, double lengths, double squares);
 
 #endif

@@ -34,10 +34,9 @@ static unsigned mix(unsigned hash, const char *s)
 	return hash * 31;
 }
 
-/* A collision costs time only. */
-static struct prompts_path *path_of(struct prompts *p, const struct exchange *x)
+unsigned prompts_path_number(const struct exchange *x)
 {
-	return &p->paths[mix(mix(mix((unsigned)x->api, x->session), x->agent), x->model) % PROMPTS_PATHS];
+	return mix(mix(mix((unsigned)x->api, x->session), x->agent), x->model) % PROMPTS_PATHS;
 }
 
 static int symbol_of_part(struct prompts *p, const struct trace_part *part, uint32_t *symbol)
@@ -136,7 +135,7 @@ int prompts_add(struct prompts *p, report_prompt_fn *prompt, struct trace *t, st
 		}
 		if (n == 0)
 			continue;
-		struct prompts_path *path = path_of(p, &t->exchanges[i]);
+		struct prompts_path *path = &p->paths[prompts_path_number(&t->exchanges[i])];
 		if (add_exchange(p, path, parts, n, parts_kept(path, t, i, n), of_part, &places[i]) < 0)
 			goto out;
 		/* Of prompts that come from elsewhere the trace says nothing. */

@@ -39,6 +39,10 @@ struct prompts_place {
 	uint32_t node;
 };
 
+/* Which of PROMPTS_PATHS prompts that came last a request's is likely to go on from. One that is wrong costs time only.
+ */
+unsigned prompts_path_number(const struct exchange *x);
+
 /* -1: no memory; release in either case. */
 int prompts_init(struct prompts *p);
 void prompts_release(struct prompts *p);
