@@ -56,17 +56,30 @@ static uint32_t main_lineage(const struct report *r)
 	return best;
 }
 
+/* The prompts of one conversation, each made from the one before. */
+struct rendering {
+	struct rendered prompt;
+	const struct trace *trace; /* NULL: none yet */
+	size_t exchange;
+};
+
 static int render_exchange(const struct report *r, const struct render_rules *rules, uint32_t exchange,
-			   struct rendered *out, bool *readable)
+			   struct rendering *to, bool *readable)
 {
 	const struct report_exchange *e = &r->exchanges[exchange];
 	struct trace *t = &r->traces[e->trace];
 	const struct trace_prompt_part *parts;
 	char error[256];
-	size_t n;
+	size_t n, number = (size_t)(e->x - t->exchanges), kept = 0;
 
-	*readable = trace_prompt(t, (size_t)(e->x - t->exchanges), &parts, &n, error, sizeof(error)) == 0 && n > 0;
-	return *readable ? render_prompt(rules, t->parts, parts, n, part_text, t, out) : 0;
+	*readable = trace_prompt(t, number, &parts, &n, error, sizeof(error)) == 0 && n > 0;
+	if (!*readable)
+		return 0;
+	if (to->trace == t)
+		kept = trace_prompt_kept(t, number, to->exchange);
+	to->trace = t;
+	to->exchange = number;
+	return render_continue(rules, t->parts, parts, n, kept < n ? kept : n, part_text, t, &to->prompt);
 }
 
 static int take_items(const struct report *r, struct prefix *p)
@@ -117,7 +130,7 @@ static int64_t share(int64_t tokens, uint64_t bytes, uint64_t of)
 
 int prefix_find(const struct report *report, const struct render_rules *rules, struct prefix *out)
 {
-	struct rendered now = {0};
+	struct rendering first = {.trace = NULL}, now = {.trace = NULL};
 	uint32_t lineage = main_lineage(report);
 	size_t common = 0;
 	int result = -1;
@@ -128,13 +141,15 @@ int prefix_find(const struct report *report, const struct render_rules *rules, s
 		bool readable;
 		if (e->lineage != lineage || e->counts_only)
 			continue;
-		if (render_exchange(report, rules, i, out->known ? &now : &out->first, &readable) < 0)
+		int rendered = render_exchange(report, rules, i, out->known ? &now : &first, &readable);
+		out->first = first.prompt;
+		if (rendered < 0)
 			goto out;
 		if (!readable)
 			continue;
 		out->requests++;
 		if (out->known) {
-			size_t same = rendered_common(&out->first, &now);
+			size_t same = rendered_common(&out->first, &now.prompt);
 			common = same < common ? same : common;
 			continue;
 		}
@@ -152,7 +167,7 @@ int prefix_find(const struct report *report, const struct render_rules *rules, s
 	}
 	result = 0;
 out:
-	rendered_release(&now);
+	rendered_release(&now.prompt);
 	return result;
 }
 
