@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "engines/probe.h"
+#include "engines/reset.h"
 #include "replay/stats.h"
 
 #include <math.h>

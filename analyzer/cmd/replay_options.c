@@ -26,6 +26,7 @@ const struct option_spec replay_option_specs[] = {
 			     "sort-tools, keep-thinking"},
 	[OPT_REPEAT] = {.name = "repeat", .letter = 'n', .arg = "N", .help = "how often each arm runs (default 5)"},
 	[OPT_ORDER] = {.name = "order", .arg = "HOW", .help = "of the arms: abba (default), random"},
+	[OPT_UNLOAD] = {.name = "unload", .help = "load the model anew before every run (LM Studio, Ollama)"},
 	[OPT_PREFILL_ONLY] = {.name = "prefill-only", .help = "one token per answer"},
 	[OPT_MAX_TOKENS] = {.name = "max-tokens",
 			    .arg = "N",
@@ -117,6 +118,7 @@ static int read_settings(const struct command_line *cl, struct session_settings 
 		.pace = (enum pace)pace,
 		.order = (enum arm_order)order,
 		.repeats = (unsigned)repeats,
+		.unload = option_given(cl, OPT_UNLOAD),
 		.max_tokens = option_given(cl, OPT_PREFILL_ONLY) ? 1
 			      : recorded                         ? -1
 								 : (int64_t)tokens,

@@ -29,10 +29,17 @@ const char *system_turn_fate_name(enum system_turn_fate fate)
 	return names[fate];
 }
 
+const char *head_order_name(enum head_order order)
+{
+	static const char *const names[] = {"unknown", "tools first", "system first"};
+	return names[order];
+}
+
 void engine_facts_release(struct engine_facts *f)
 {
 	free(f->model);
-	f->model = NULL;
+	free(f->instance);
+	f->model = f->instance = NULL;
 }
 
 /* ---- reading answers */
@@ -121,6 +128,12 @@ static void set_model(struct engine_facts *f, const char *model)
 		f->model = copy;
 }
 
+static void set_instance(struct engine_facts *f, const char *model, const char *instance)
+{
+	if (model && instance && !f->instance && f->model && strcmp(f->model, model) == 0)
+		f->instance = strdup(instance);
+}
+
 static void set_count(int64_t *to, int64_t n)
 {
 	if (n > 0)
@@ -169,6 +182,7 @@ static bool about_lmstudio(struct detection *d)
 				continue;
 			f->model_loaded = KNOWN_YES;
 			set_model(f, json_text(model, "key"));
+			set_instance(f, json_text(model, "key"), json_text(loaded, "id"));
 			set_count(&f->context_tokens, json_count(json_member(loaded, "config"), "context_length"));
 		}
 		return true;

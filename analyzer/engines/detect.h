@@ -23,6 +23,11 @@ enum known { KNOWN_NOT, KNOWN_NO, KNOWN_YES };
 /* What becomes of a system turn inside messages[]. */
 enum system_turn_fate { FATE_UNKNOWN, FATE_IN_PLACE, FATE_HOISTED, FATE_REFUSED };
 
+/* What a template puts first: tools or the system prompt. */
+enum head_order { HEAD_UNKNOWN, HEAD_TOOLS_FIRST, HEAD_SYSTEM_FIRST };
+
+#define ENGINE_TIMINGS_MAX 8
+
 struct engine_facts {
 	const struct engine_profile *profile; /* never NULL after engine_detect */
 	struct backend backend;               /* engine ENGINE_UNKNOWN for "mock" and "openai" */
@@ -30,6 +35,7 @@ struct engine_facts {
 	char version[64];                     /* as the server says it; "": it does not */
 	bool given;                           /* by --engine, not recognised */
 	char *model;                          /* that requests will name; NULL: none could be found */
+	char *instance;                       /* LM Studio: of the loaded model; NULL: unknown */
 	unsigned models;                      /* how many the server lists */
 	int64_t context_tokens;               /* -1: unknown */
 	int64_t slots;                        /* requests computed at a time; -1: unknown */
@@ -42,6 +48,16 @@ struct engine_facts {
 	double prefill_rate;                /* tokens/s of engine_probe's first prompt; NaN: unknown */
 	int64_t block_tokens;               /* of its cache, where it tells; -1: it does not */
 	enum system_turn_fate system_turns; /* by engine_probe_system_turns */
+	enum head_order head_order;         /* by engine_probe_head */
+	enum known cut_back; /* a prompt reuses the part it has in common with another; by engine_probe_head */
+	/* What small requests took, but for the very first: for a model of the prefill's cost. */
+	struct engine_timing {
+		int64_t fresh, reused; /* tokens */
+		double seconds;        /* to the first token */
+	} timings[ENGINE_TIMINGS_MAX];
+	unsigned ntimings;
+	bool asked;  /* the first small request was answered */
+	bool reuses; /* a small prompt sent again was found in the cache; some keep long ones alone */
 };
 
 /*
@@ -57,6 +73,7 @@ void engine_facts_release(struct engine_facts *f);
 /* What the body of GET /v1/models says together with its headers: the profile, or NULL. For tests, and for detect. */
 const struct engine_profile *engine_of_models(const struct client_answer *a);
 
+const char *head_order_name(enum head_order order);            /* "unknown", "tools first", "system first" */
 const char *known_name(enum known k);                          /* "unknown", "no", "yes" */
 const char *system_turn_fate_name(enum system_turn_fate fate); /* "unknown", "in place", "hoisted", "refused" */
 

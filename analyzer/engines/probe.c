@@ -7,15 +7,16 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <time.h>
 
 #define BODY_MAX ((size_t)1 << 20)
 #define PROBE_LIMIT_S 600.0
-#define RESET_LIMIT_S 60.0
+#define METRICS_LIMIT_S 60.0
 #define METRICS_MAX ((size_t)8 << 20)
-#define RESET_TRIES 50
 /* Sentences of the probe's prompt: some 700 tokens, more than any block or template header. */
 #define SENTENCES 48
+/* System prompt and tool of PROBE_HEAD are half of it each, less what a template adds and a block that is not whole. */
+#define HEAD_SHARE 0.25
+#define HALF 0.5
 
 void engine_prompt_tokens(const struct engine_facts *facts, const struct exchange *x, int64_t *prompt, int64_t *cached)
 {
@@ -35,11 +36,12 @@ void engine_prompt_tokens(const struct engine_facts *facts, const struct exchang
 }
 
 /* What a small request says: one user message, or the conversation that system turns are tried on. */
-enum probe_text { PROBE_SINGLE, PROBE_CONVERSATION, PROBE_WITH_TURN };
+enum probe_text { PROBE_SINGLE, PROBE_CONVERSATION, PROBE_WITH_TURN, PROBE_CONTINUED, PROBE_HEAD };
 
 struct probe_request {
 	bool messages; /* the Anthropic route */
-	uint64_t seed;
+	uint64_t seed; /* of the user's text; PROBE_HEAD: of the system prompt */
+	uint64_t tool_seed;
 	const char *salt; /* NULL: none */
 	enum probe_text text;
 };
@@ -52,30 +54,68 @@ static void add_message(struct json_out *j, const char *role, struct str content
 	json_out_end(j);
 }
 
+static void write_text(uint64_t seed, unsigned sentences, struct buf *text)
+{
+	buf_init(text, 64 << 10);
+	buf_printf(text, "%llu ", (unsigned long long)seed);
+	for (unsigned i = 0; i < sentences; i++)
+		buf_printf(text, "Line %u of a test of the connection, with the number %llu in it. ", i + 1,
+			   (unsigned long long)((seed >> (i % 16)) % 997 + i));
+}
+
+static void add_tool(struct json_out *j, bool messages, uint64_t seed)
+{
+	struct buf text;
+
+	write_text(seed, SENTENCES / 2, &text);
+	json_out_array(j, "tools");
+	json_out_object(j, NULL);
+	if (!messages) {
+		json_out_cstr(j, "type", "function");
+		json_out_object(j, "function");
+	}
+	json_out_cstr(j, "name", "test");
+	json_out_str(j, "description", buf_str(&text));
+	json_out_object(j, messages ? "input_schema" : "parameters");
+	json_out_cstr(j, "type", "object");
+	json_out_object(j, "properties");
+	json_out_end(j);
+	json_out_end(j);
+	if (!messages)
+		json_out_end(j);
+	json_out_end(j);
+	json_out_end(j);
+	buf_release(&text);
+}
+
 /* A body of either API: the words are the same, and so is everything but the names around them. */
 static void write_body(const struct engine_facts *f, const struct probe_request *r, struct buf *body)
 {
 	struct json_out j;
 	struct buf text;
+	bool head = r->text == PROBE_HEAD;
 
-	buf_init(&text, 64 << 10);
-	buf_printf(&text, "%llu ", (unsigned long long)r->seed);
-	for (unsigned i = 0; i < SENTENCES; i++)
-		buf_printf(&text, "Line %u of a test of the connection, with the number %llu in it. ", i + 1,
-			   (unsigned long long)((r->seed >> (i % 16)) % 997 + i));
+	write_text(r->seed, head ? SENTENCES / 2 : SENTENCES, &text);
 	json_out_init(&j, body, false);
 	json_out_object(&j, NULL);
 	json_out_cstr(&j, "model", f->model ? f->model : "default_model");
 	json_out_int(&j, "max_tokens", 1);
+	if (head)
+		add_tool(&j, r->messages, r->tool_seed);
+	if (head && r->messages)
+		json_out_str(&j, "system", buf_str(&text));
 	json_out_array(&j, "messages");
-	add_message(&j, "user", buf_str(&text));
-	if (r->text != PROBE_SINGLE) {
+	if (head && !r->messages)
+		add_message(&j, "system", buf_str(&text));
+	add_message(&j, "user", head ? STR("Go on.") : buf_str(&text));
+	if (!head && r->text != PROBE_SINGLE) {
 		add_message(&j, "assistant", STR("Good."));
 		add_message(&j, "user", STR("Go on."));
 	}
-	if (r->text == PROBE_WITH_TURN) {
+	if (r->text == PROBE_WITH_TURN || r->text == PROBE_CONTINUED) {
 		add_message(&j, "assistant", STR("Done."));
-		add_message(&j, "system", STR("A note between the turns."));
+		if (r->text == PROBE_WITH_TURN)
+			add_message(&j, "system", STR("A note between the turns."));
 		add_message(&j, "user", STR("Go on."));
 	}
 	json_out_end(&j);
@@ -91,7 +131,27 @@ static void write_body(const struct engine_facts *f, const struct probe_request 
 	buf_release(&text);
 }
 
-static enum client_outcome ask(struct client *client, const struct base_url *base, const struct engine_facts *f,
+static double seconds_of(const struct client_answer *a)
+{
+	const struct exchange_times *t = &a->x.times;
+	uint64_t first = t->first_content ? t->first_content : t->end;
+	return first > t->request_end ? (double)(first - t->request_end) / (double)NS_PER_S : NAN;
+}
+
+/* The very first request also waits for what a server does once. */
+static void note_timing(struct engine_facts *f, const struct client_answer *a)
+{
+	int64_t prompt, cached;
+	double seconds = seconds_of(a);
+
+	engine_prompt_tokens(f, &a->x, &prompt, &cached);
+	if (f->asked && f->ntimings < ENGINE_TIMINGS_MAX && prompt > 0 && cached >= 0 && cached < prompt &&
+	    !isnan(seconds))
+		f->timings[f->ntimings++] = (struct engine_timing){prompt - cached, cached, seconds};
+	f->asked = true;
+}
+
+static enum client_outcome ask(struct client *client, const struct base_url *base, struct engine_facts *f,
 			       const struct probe_request *r, struct client_answer *a)
 {
 	struct buf body;
@@ -104,6 +164,8 @@ static enum client_outcome ask(struct client *client, const struct base_url *bas
 	request.body = buf_str(&body);
 	enum client_outcome outcome = client_fetch(client, base, &request, a);
 	buf_release(&body);
+	if (outcome == CLIENT_DONE)
+		note_timing(f, a);
 	return outcome;
 }
 
@@ -112,7 +174,7 @@ static int64_t block_size(struct client *client, const struct base_url *base)
 {
 	static const char mark[] = "block_size=\"";
 	struct client_answer a;
-	struct client_request request = {.path = "/metrics", .limit_s = RESET_LIMIT_S};
+	struct client_request request = {.path = "/metrics", .limit_s = METRICS_LIMIT_S};
 	int64_t size = -1;
 
 	client_answer_init(&a, METRICS_MAX);
@@ -144,12 +206,7 @@ static bool no_such_route(const struct client_answer *a)
 
 static double rate_of(const struct client_answer *a, int64_t prompt)
 {
-	const struct exchange_times *t = &a->x.times;
-	uint64_t first = t->first_content ? t->first_content : t->end;
-
-	if (prompt <= 0 || first <= t->request_end)
-		return NAN;
-	return (double)prompt / ((double)(first - t->request_end) / (double)NS_PER_S);
+	return prompt > 0 ? (double)prompt / seconds_of(a) : NAN;
 }
 
 int engine_probe(struct client *client, const struct base_url *base, struct engine_facts *f, char *error,
@@ -182,6 +239,7 @@ int engine_probe(struct client *client, const struct base_url *base, struct engi
 	}
 	engine_prompt_tokens(f, &a.x, &prompt, &again);
 	f->cached_reported = cached >= 0 || again >= 0 ? KNOWN_YES : KNOWN_NO;
+	f->reuses = prompt > 0 && again * 2 >= prompt;
 	status = 0;
 	if (f->profile->engine == ENGINE_VLLM)
 		f->block_tokens = block_size(client, base);
@@ -199,125 +257,93 @@ out:
 	return status;
 }
 
+/* Cached tokens of an answer as a share of its prompt; < 0: not told, or no answer. */
+static double share_cached(struct client *client, const struct base_url *base, struct engine_facts *f,
+			   const struct probe_request *r, struct client_answer *a)
+{
+	int64_t prompt, cached;
+
+	if (ask(client, base, f, r, a) != CLIENT_DONE)
+		return -1;
+	engine_prompt_tokens(f, &a->x, &prompt, &cached);
+	return prompt > 0 && cached >= 0 ? (double)cached / (double)prompt : -1;
+}
+
 void engine_probe_system_turns(struct client *client, const struct base_url *base, struct engine_facts *f)
 {
 	struct client_answer a;
 	struct probe_request request = {.messages = f->anthropic == KNOWN_YES,
 					.seed = clock_realtime_ns() / 1000 % 1000000007 + 1,
 					.text = PROBE_CONVERSATION};
-	int64_t before, prompt, cached;
 
-	if (f->cached_reported != KNOWN_YES)
+	if (!f->reuses)
 		return;
 	client_answer_init(&a, BODY_MAX);
-	if (ask(client, base, f, &request, &a) != CLIENT_DONE)
+	if (share_cached(client, base, f, &request, &a) < 0)
 		goto out;
-	engine_prompt_tokens(f, &a.x, &before, &cached);
 	request.text = PROBE_WITH_TURN;
-	enum client_outcome outcome = ask(client, base, f, &request, &a);
-	engine_prompt_tokens(f, &a.x, &prompt, &cached);
-	if (outcome == CLIENT_REFUSED)
+	double with_turn = share_cached(client, base, f, &request, &a);
+	if (a.outcome == CLIENT_REFUSED)
 		f->system_turns = FATE_REFUSED;
-	else if (outcome == CLIENT_DONE && cached >= 0 && before > 0)
-		f->system_turns = cached >= before / 2 ? FATE_IN_PLACE : FATE_HOISTED;
+	else if (with_turn >= HALF)
+		f->system_turns = FATE_IN_PLACE;
+	if (with_turn < 0 || with_turn >= HALF)
+		goto out;
+	/* Was it the turn? Some caches cannot go on from a conversation at all. */
+	request.text = PROBE_CONVERSATION;
+	if (share_cached(client, base, f, &request, &a) < 0)
+		goto out;
+	request.text = PROBE_CONTINUED;
+	if (share_cached(client, base, f, &request, &a) >= HALF)
+		f->system_turns = FATE_HOISTED;
 out:
 	client_answer_release(&a);
 }
 
-/* ---- reset */
-
-static bool says_no(const struct client_answer *a)
-{
-	const struct buf *body = &a->x.response.body;
-	cJSON *json = body->n ? cJSON_ParseWithLength(body->p, body->n) : NULL;
-	bool no = cJSON_IsFalse(json_member(json, "success"));
-	cJSON_Delete(json);
-	return no;
-}
-
-static int post(struct client *client, const struct base_url *base, const char *path, const char *body,
-		struct client_answer *a, char *error, size_t error_bytes)
-{
-	struct client_request request = {.path = path, .body = str_from(body), .limit_s = RESET_LIMIT_S};
-	const struct timespec pause = {.tv_nsec = 100 * 1000 * 1000};
-
-	/* vLLM and SGLang refuse while a request that has just ended still holds blocks. */
-	for (int i = 0; i < RESET_TRIES; i++) {
-		enum client_outcome outcome = client_fetch(client, base, &request, a);
-		bool held = (outcome == CLIENT_DONE && says_no(a)) || a->x.response.status == 400;
-		if (outcome == CLIENT_DONE && !held)
-			return 0;
-		if (!held || i + 1 == RESET_TRIES) {
-			snprintf(error, error_bytes, "POST %s: %s", path,
-				 a->x.response.error ? a->x.response.error : "it is still in use");
-			return -1;
-		}
-		nanosleep(&pause, NULL);
-	}
-	return -1;
-}
-
-static int reset_slots(struct client *client, const struct base_url *base, const struct engine_facts *f,
-		       struct client_answer *a, char *error, size_t error_bytes)
-{
-	char path[64];
-
-	for (int64_t slot = 0; slot < (f->slots > 0 ? f->slots : 1); slot++) {
-		snprintf(path, sizeof(path), "/slots/%lld?action=erase", (long long)slot);
-		if (post(client, base, path, "{}", a, error, error_bytes) < 0)
-			return -1;
-	}
-	return 0;
-}
-
-static int reset_by_model(struct client *client, const struct base_url *base, const struct engine_facts *f,
-			  const char *path, const char *member, bool keep_alive, struct client_answer *a, char *error,
-			  size_t error_bytes)
-{
-	struct buf body;
-	struct json_out j;
-
-	buf_init(&body, 4096);
-	json_out_init(&j, &body, false);
-	json_out_object(&j, NULL);
-	json_out_cstr(&j, member, f->model);
-	if (keep_alive)
-		json_out_int(&j, "keep_alive", 0);
-	json_out_end(&j);
-	int status = post(client, base, path, body.p, a, error, error_bytes);
-	buf_release(&body);
-	return status;
-}
-
-int engine_reset(struct client *client, const struct base_url *base, struct engine_facts *f, char *error,
-		 size_t error_bytes)
+void engine_warm_up(struct client *client, const struct base_url *base, struct engine_facts *f)
 {
 	struct client_answer a;
-	int status = -1;
+	const struct probe_request request = {.messages = f->anthropic == KNOWN_YES,
+					      .seed = clock_realtime_ns() / 1000 % 1000000007};
 
 	client_answer_init(&a, BODY_MAX);
-	switch (f->profile->reset) {
-	case RESET_NONE:
-		snprintf(error, error_bytes, "%s has no way to empty its cache", f->profile->name);
-		break;
-	case RESET_POST:
-		status = post(client, base, f->profile->reset_path, "{}", &a, error, error_bytes);
-		break;
-	case RESET_SLOTS:
-		status = reset_slots(client, base, f, &a, error, error_bytes);
-		break;
-	case RESET_OLLAMA_UNLOAD:
-		status = reset_by_model(client, base, f, "/api/generate", "model", true, &a, error, error_bytes);
-		break;
-	case RESET_LMSTUDIO_UNLOAD:
-		status = reset_by_model(client, base, f, "/api/v1/models/unload", "instance_id", false, &a, error,
-					error_bytes);
-		if (status == 0)
-			status = reset_by_model(client, base, f, "/api/v1/models/load", "model", false, &a, error,
-						error_bytes);
-		break;
-	}
-	f->reset_works = status == 0 ? KNOWN_YES : KNOWN_NO;
+	/* Its time includes the loading: no timing. */
+	f->asked = false;
+	if (ask(client, base, f, &request, &a) != CLIENT_DONE)
+		f->asked = true;
 	client_answer_release(&a);
-	return status;
+}
+
+void engine_probe_head(struct client *client, const struct base_url *base, struct engine_facts *f)
+{
+	struct client_answer a;
+	uint64_t seed = clock_realtime_ns() / 1000 % 1000000007;
+	struct probe_request request = {.messages = f->anthropic == KNOWN_YES, .text = PROBE_HEAD};
+	double same_system, same_tool = -1;
+
+	if (!f->reuses)
+		return;
+	client_answer_init(&a, BODY_MAX);
+	request.seed = seed + 2;
+	request.tool_seed = seed + 3;
+	if (share_cached(client, base, f, &request, &a) < 0)
+		goto out;
+	request.tool_seed = seed + 4;
+	same_system = share_cached(client, base, f, &request, &a);
+	/* Against the one before: a server with one slot knows no other. */
+	if (same_system >= 0 && same_system < HEAD_SHARE) {
+		request.seed = seed + 5;
+		same_tool = share_cached(client, base, f, &request, &a);
+	}
+	if (same_system >= HEAD_SHARE)
+		f->head_order = HEAD_SYSTEM_FIRST;
+	else if (same_tool >= HEAD_SHARE)
+		f->head_order = HEAD_TOOLS_FIRST;
+	/* Neither: what both have in common was there, and was not reused. */
+	if (f->head_order != HEAD_UNKNOWN)
+		f->cut_back = KNOWN_YES;
+	else if (same_system >= 0 && same_tool >= 0)
+		f->cut_back = KNOWN_NO;
+out:
+	client_answer_release(&a);
 }

@@ -3,8 +3,8 @@
 #define ENGINES_PROBE_H
 
 /*
- * What a server really does, found by small requests of one output token, and its cache emptied. These compute: the
- * prompts are a few hundred tokens long and have nothing in common with anybody's conversation.
+ * What a server really does, found by small requests of one output token. These compute: the prompts are a few hundred
+ * tokens long and have nothing in common with anybody's conversation.
  */
 
 #include "engines/detect.h"
@@ -19,17 +19,21 @@ int engine_probe(struct client *client, const struct base_url *base, struct engi
 		 size_t error_bytes) __attribute__((warn_unused_result));
 
 /*
- * Sends a conversation, and it again with a system turn behind it: is the first one's prefix still found? Fills in
- * system_turns; FATE_UNKNOWN where the engine tells no cached tokens. After engine_probe.
+ * Sends a conversation, and it again with a system turn behind it: is the first one's prefix still found, and if not,
+ * would it be without that turn? Fills in system_turns; FATE_UNKNOWN where the engine tells no cached tokens, or finds
+ * nothing of a conversation that goes on. After engine_probe.
  */
 void engine_probe_system_turns(struct client *client, const struct base_url *base, struct engine_facts *facts);
 
+/* Sends a prompt that has nothing in common with any other: a model that was unloaded is there again afterwards. */
+void engine_warm_up(struct client *client, const struct base_url *base, struct engine_facts *facts);
+
 /*
- * Empties the cache by the engine's own means and notes in reset_works whether that is possible. Returns 0, or -1 with
- * one line in error: it has none, refuses, or did not answer.
+ * Sends a system prompt with a tool, and again with another tool, then with another system prompt: what is still found
+ * says which of them the template puts first, and whether the cache can go back to the part that two prompts share.
+ * Fills in head_order and cut_back; nothing where the engine tells no cached tokens. After engine_probe.
  */
-int engine_reset(struct client *client, const struct base_url *base, struct engine_facts *facts, char *error,
-		 size_t error_bytes) __attribute__((warn_unused_result));
+void engine_probe_head(struct client *client, const struct base_url *base, struct engine_facts *facts);
 
 /* Prompt tokens and cached tokens of an answer, by the API's own way of counting; -1: not told. */
 void engine_prompt_tokens(const struct engine_facts *facts, const struct exchange *x, int64_t *prompt, int64_t *cached);

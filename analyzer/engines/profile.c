@@ -55,14 +55,18 @@ const struct engine_profile engine_profiles[] = {
 		.engine = ENGINE_LMSTUDIO,
 		.anthropic_route = true,
 		.reset = RESET_LMSTUDIO_UNLOAD,
-		.cold_remedy = "unload and load the model between the arms, with time-to-live off",
+		.reset_unloads = true,
+		.cold_remedy = "load the model anew before every run (kvscope replay --unload), with time-to-live off",
 	},
 	{
 		.name = "ollama",
 		.engine = ENGINE_OLLAMA,
 		.anthropic_route = true,
 		.reset = RESET_OLLAMA_UNLOAD,
-		.cold_remedy = "set LLAMA_ARG_CACHE_RAM=0 and OLLAMA_NUM_PARALLEL=1 in its environment",
+		.reset_unloads = true,
+		.cold_remedy =
+			"load the model anew before every run (kvscope replay --unload); set LLAMA_ARG_CACHE_RAM=0 "
+			"and OLLAMA_NUM_PARALLEL=1 in its environment",
 	},
 	{
 		.name = "anthropic",

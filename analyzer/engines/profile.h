@@ -32,7 +32,8 @@ struct engine_profile {
 	bool salt_on_messages;     /* on /v1/messages, too */
 	enum reset_kind reset;
 	const char *reset_path;
-	bool reset_each;          /* cheap enough to be done before every cold request */
+	bool reset_each;    /* cheap enough to be done before every cold request */
+	bool reset_unloads; /* it takes the model from memory: only where that is asked for, and before whole runs */
 	const char *reset_switch; /* what allows it; NULL: nothing is needed */
 	bool cache_is_asked_for;  /* only what has cache_control is cached */
 	const char *cold_launch;  /* without any cache: the relaunch hint */

@@ -2,6 +2,8 @@
 #include "replay/replay.h"
 
 #include "base/clock.h"
+#include "engines/probe.h"
+#include "engines/reset.h"
 #include "replay/forecast.h"
 #include "replay/stats.h"
 
@@ -221,17 +223,26 @@ static int send_due(struct run *run, int limit)
 	return limit;
 }
 
-static int run_warm(struct run *run)
+/* Every warm run starts with an empty cache where that can be had; else its nonce alone keeps it apart. */
+static void begin_run(struct run *run, bool cold)
 {
-	/* Every run starts with an empty cache where that can be had; else its nonce alone keeps it apart. */
 	struct target *targets[] = {&run->replay->main, &run->replay->side};
 	char why[256];
 
-	for (size_t i = 0; i < 2; i++)
-		if (targets[i]->url && (targets[i]->cold_by & COLD_RESET) &&
-		    engine_reset(run->client, &targets[i]->base, &targets[i]->facts, why, sizeof(why)) < 0 &&
-		    run->events->note)
+	for (size_t i = 0; i < 2; i++) {
+		struct target *t = targets[i];
+		bool unload = t->cold_by & COLD_UNLOAD, reset = !cold && (t->cold_by & COLD_RESET);
+		if (!t->url || (!unload && !reset))
+			continue;
+		if (engine_reset(run->client, &t->base, &t->facts, why, sizeof(why)) < 0 && run->events->note)
 			run->events->note(run->events->context, why);
+		if (unload)
+			engine_warm_up(run->client, &t->base, &t->facts);
+	}
+}
+
+static int run_warm(struct run *run)
+{
 	run->start_ns = clock_monotonic_ns();
 	run->left = run->replay->plan->n;
 	while (run->left > 0 && !run->failed && !run->replay->stopped && !stopped(run->replay)) {
@@ -340,6 +351,7 @@ static int one_run(struct replay *r, struct client *c, const struct replay_event
 			buf_init(&run.tracks[i].body, BUF_UNLIMITED);
 		}
 		forget_run(r, arm, repeat);
+		begin_run(&run, arm_is_cold(&r->arms[arm]));
 		status = arm_is_cold(&r->arms[arm]) ? run_cold(&run) : run_warm(&run);
 	}
 	bool cut = r->stopped || stopped(r);

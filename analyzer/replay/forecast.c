@@ -25,6 +25,8 @@ void forecast_init(struct forecast *f, const struct engine_facts *facts)
 		f->rules.system_turns = TURNS_IN_PLACE;
 	else if (facts->system_turns == FATE_HOISTED)
 		f->rules.system_turns = TURNS_HOISTED;
+	if (facts->head_order != HEAD_UNKNOWN)
+		f->rules.tools = facts->head_order == HEAD_TOOLS_FIRST ? TOOLS_BEFORE_SYSTEM : TOOLS_AFTER_SYSTEM;
 }
 
 static void release(struct forecast_entry **table)

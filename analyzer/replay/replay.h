@@ -56,13 +56,20 @@ struct arm {
 };
 
 /* How the cold arm was made cold. */
-enum cold_by { COLD_NONCE = 1, COLD_SALT = 2, COLD_RESET = 4, COLD_UNMARKED = 8 };
+enum cold_by {
+	COLD_NONCE = 1,
+	COLD_SALT = 2,
+	COLD_RESET = 4,
+	COLD_UNMARKED = 8,
+	COLD_UNLOAD = 16 /* the model is loaded anew before every run, of any arm */
+};
 
 struct target {
 	const char *url; /* borrowed; as it was given, without anything that could be a key */
 	struct base_url base;
 	struct engine_facts facts;
 	bool openai;           /* captured Anthropic requests are converted */
+	bool layout_known;     /* where its template puts tools and system turns, as named or as tried */
 	uint32_t cold_by;      /* set of enum cold_by */
 	int64_t header_tokens; /* what the template puts in front of the nonce, as measured; -1: unknown */
 	int64_t slack_tokens;  /* a block, or what stands for one where blocks are not known */
@@ -96,6 +103,7 @@ struct replay_options {
 	enum pace pace;
 	enum arm_order order;
 	unsigned repeats;
+	bool unload;        /* the model before every run, where the engine can */
 	int64_t max_tokens; /* -1: as many as were generated in the capture; 0: as captured */
 	size_t cold_sample; /* 0: all requests; else so many, spread over the prompts' lengths */
 	uint64_t seed;

@@ -51,6 +51,9 @@ static void target(struct json_out *j, const char *role, const struct target *t)
 	json_out_int_or_null(j, "slots", f->slots);
 	json_out_int_or_null(j, "block_tokens", f->block_tokens);
 	json_out_cstr(j, "system_turns", system_turn_fate_name(f->system_turns));
+	json_out_cstr(j, "head_order", head_order_name(f->head_order));
+	json_out_cstr(j, "cut_back", known_name(f->cut_back));
+	json_out_bool(j, "layout_known", t->layout_known);
 	json_out_bool(j, "converted", t->openai);
 	json_out_array(j, "cold_by");
 	if (t->cold_by & COLD_SALT)
@@ -61,6 +64,8 @@ static void target(struct json_out *j, const char *role, const struct target *t)
 		json_out_cstr(j, NULL, "reset");
 	if (t->cold_by & COLD_UNMARKED)
 		json_out_cstr(j, NULL, "unmarked");
+	if (t->cold_by & COLD_UNLOAD)
+		json_out_cstr(j, NULL, "unload");
 	json_out_end(j);
 	json_out_int_or_null(j, "header_tokens", t->header_tokens);
 	json_out_end(j);
@@ -86,8 +91,15 @@ static void verification(struct json_out *j, const struct verification *v, const
 	json_out_object(j, "short_of_expected");
 	json_out_uint(j, "evicted", v->short_requests[SHORT_EVICTED]);
 	json_out_uint(j, "not_trimmable", v->short_requests[SHORT_NOT_TRIMMABLE]);
+	json_out_uint(j, "layout_unknown", v->short_requests[SHORT_LAYOUT]);
+	json_out_uint(j, "cache_off", v->short_requests[SHORT_CACHE_OFF]);
 	json_out_uint(j, "other", v->short_requests[SHORT_OTHER]);
 	json_out_int(j, "tokens", v->short_tokens);
+	json_out_end(j);
+	json_out_object(j, "by_time");
+	json_out_uint(j, "reused", v->by_time_reused);
+	json_out_uint(j, "prefilled", v->by_time_prefilled);
+	json_out_uint(j, "untold", v->by_time_untold);
 	json_out_end(j);
 	json_out_end(j);
 }

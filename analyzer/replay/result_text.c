@@ -263,9 +263,10 @@ static void notes(struct page *p)
 			for (size_t i = 0; i < r->plan->n; i++)
 				changes |= replay_sample(r, a, k, i)->changes;
 	title(p, "How it was done");
-	buf_printf(p->to, "  cold by: %s%s%s%s\n", by & COLD_SALT ? "a salt per request" : "a nonce per request",
+	buf_printf(p->to, "  cold by: %s%s%s%s%s\n", by & COLD_SALT ? "a salt per request" : "a nonce per request",
 		   by & COLD_RESET ? ", cache emptied before each" : "",
 		   by & COLD_UNMARKED ? ", cache marks taken out" : "",
+		   by & COLD_UNLOAD ? ", model loaded anew before each run" : "",
 		   r->main.header_tokens > 0 ? ", constant head of the template measured" : "");
 	if (r->options.cold_sample && r->options.cold_sample < r->plan->n)
 		buf_printf(p->to, "  off is a sample: %zu of %zu requests, spread over the prompts' lengths\n",
@@ -293,6 +294,10 @@ static void notes(struct page *p)
 	if (!isnan(p->s->model_error))
 		buf_printf(p->to, "  predicted seconds of asis, by a model of off: half of them within %.0f %%\n",
 			   100 * p->s->model_error);
+	if (!r->main.layout_known)
+		buf_puts(p->to,
+			 "  where its template puts tools and system turns is not known: expected tokens are a guess "
+			 "(--engine ENGINE+TEMPLATE)\n");
 	shortfalls(p);
 	if (r->plan->failed)
 		buf_printf(p->to, "  %zu captured requests had failed and were left out\n", r->plan->failed);

@@ -17,10 +17,10 @@ static void describe(const struct replay *r, struct buf *to)
 {
 	const struct replay_options *o = &r->options;
 
-	buf_printf(to, "1|%s|%s|%s|%s|%d|%d|%d|%u|%lld|%zu|", r->main.base.root, r->main.facts.name,
+	buf_printf(to, "2|%s|%s|%s|%s|%d|%d|%d|%u|%lld|%zu|%d|", r->main.base.root, r->main.facts.name,
 		   r->main.facts.model ? r->main.facts.model : "", r->side.url ? r->side.base.root : "",
 		   (int)o->inline_system, (int)o->pace, (int)o->order, o->repeats, (long long)o->max_tokens,
-		   o->cold_sample);
+		   o->cold_sample, o->unload);
 	for (size_t i = 0; i < r->narms; i++)
 		buf_printf(to, "%s:%x|", r->arms[i].name, (unsigned)r->arms[i].fixes);
 	for (size_t i = 0; i < r->plan->n; i++) {

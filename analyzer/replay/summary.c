@@ -274,7 +274,7 @@ static int fit_model(struct summary *s)
 
 	if (off == SIZE_MAX)
 		return 0;
-	points = calloc(room + 1, sizeof(*points));
+	points = calloc(room + ENGINE_TIMINGS_MAX, sizeof(*points));
 	if (!points)
 		return -1;
 	for (unsigned k = 0; k < r->options.repeats; k++) {
@@ -283,6 +283,11 @@ static int fit_model(struct summary *s)
 			if (timed(one) && one->prompt > 0)
 				points[n++] = (struct cost_point){(double)one->prompt, 0, one->ttft_s};
 		}
+	}
+	/* Prompts of off are long, all of them: short ones tell what a request costs in any case. */
+	for (unsigned i = 0; i < r->main.facts.ntimings; i++) {
+		const struct engine_timing *t = &r->main.facts.timings[i];
+		points[n++] = (struct cost_point){(double)t->fresh, (double)t->reused, t->seconds};
 	}
 	status = cost_model_fit(points, n, &s->model);
 	free(points);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "replay/replay.h"
 
+#include "engines/reset.h"
 #include "replay/spans.h"
 
 #include <stdio.h>
@@ -15,9 +16,13 @@
 /* Where nothing is known of blocks: as large as the most common ones. */
 #define BLOCK_USUAL 16
 
-/* A system turn behind the first message that is none: only then it matters what becomes of them. */
-static bool any_system_turn(const struct replay *r)
+/*
+ * Has any request tools, or a system turn behind the first message that is none? Only then it matters where a template
+ * puts them.
+ */
+static void look_for(const struct replay *r, bool *tools, bool *system_turns)
 {
+	*tools = *system_turns = false;
 	for (size_t i = 0; i < r->plan->n; i++) {
 		const struct report_exchange *e = &r->report->exchanges[r->plan->requests[i].exchange];
 		struct trace *t = &r->report->traces[e->trace];
@@ -26,12 +31,12 @@ static bool any_system_turn(const struct replay *r)
 		char error[128];
 		if (trace_prompt(t, (size_t)(e->x - t->exchanges), &prompt, &n, error, sizeof(error)) < 0)
 			continue;
-		for (size_t k = 0; k < n; k++)
-			if (t->parts[prompt[k].part].kind == PART_MESSAGE &&
-			    t->parts[prompt[k].part].role == ROLE_SYSTEM)
-				return true;
+		for (size_t k = 0; k < n; k++) {
+			const struct trace_part *part = &t->parts[prompt[k].part];
+			*tools = *tools || part->kind == PART_TOOL;
+			*system_turns = *system_turns || (part->kind == PART_MESSAGE && part->role == ROLE_SYSTEM);
+		}
 	}
-	return false;
 }
 
 static bool any_anthropic(const struct replay *r)
@@ -141,6 +146,21 @@ out:
 	return status;
 }
 
+/* What the session has of tools and system turns, and a name does not tell, is tried. */
+static void probe_layout(struct replay *r, struct client *c, struct target *t)
+{
+	struct engine_facts *f = &t->facts;
+	bool named = f->backend.chat_template != TEMPLATE_UNKNOWN, tools, system_turns;
+
+	look_for(r, &tools, &system_turns);
+	if (system_turns)
+		engine_probe_system_turns(c, &t->base, f);
+	if (tools && !named)
+		engine_probe_head(c, &t->base, f);
+	t->layout_known = named || ((!tools || f->head_order != HEAD_UNKNOWN) &&
+				    (!system_turns || f->system_turns != FATE_UNKNOWN));
+}
+
 int replay_prepare_target(struct replay *r, struct client *c, struct target *t, char *error, size_t error_bytes)
 {
 	const struct engine_profile *p = t->facts.profile;
@@ -151,12 +171,23 @@ int replay_prepare_target(struct replay *r, struct client *c, struct target *t, 
 	t->slack_tokens = t->facts.block_tokens > 0 ? t->facts.block_tokens : rules.block_tokens;
 	if (t->slack_tokens < BLOCK_USUAL)
 		t->slack_tokens = BLOCK_USUAL;
-	if (any_system_turn(r))
-		engine_probe_system_turns(c, &t->base, &t->facts);
+	probe_layout(r, c, t);
 	t->openai = t->facts.anthropic == KNOWN_NO && any_anthropic(r);
 	t->cold_by = t->facts.salt_works == KNOWN_YES ? COLD_SALT : COLD_NONCE;
 	if (p->reset_each && engine_reset(c, &t->base, &t->facts, why, sizeof(why)) == 0)
 		t->cold_by |= COLD_RESET;
+	if (r->options.unload) {
+		if (!p->reset_unloads) {
+			snprintf(error, error_bytes, "%s: --unload is for LM Studio and Ollama", t->base.root);
+			return -1;
+		}
+		if (engine_reset(c, &t->base, &t->facts, why, sizeof(why)) < 0) {
+			snprintf(error, error_bytes, "%s: the model cannot be unloaded: %s", t->base.root, why);
+			return -1;
+		}
+		t->cold_by |= COLD_UNLOAD;
+		engine_warm_up(c, &t->base, &t->facts);
+	}
 	if (p->cache_is_asked_for)
 		t->cold_by |= COLD_UNMARKED;
 	t->header_tokens = -1;

@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "replay/verify.h"
 
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include "replay/verify_times.h"
 
-/* Times below this are the network's as much as the model's. */
-#define TIMING_MIN_S 0.1
+#include <stdio.h>
 
 const char *verdict_name(enum verdict v)
 {
@@ -20,7 +17,11 @@ const char *shortfall_words(enum shortfall s)
 		"none",
 		"another conversation was served in between and took its place",
 		"the cache cannot be cut back to a shorter prefix (sliding window, hybrid model), or holds no more",
+		"where its template puts tools and system turns is not known, so the expectation may be wrong "
+		"(--engine "
+		"ENGINE+TEMPLATE)",
 		"less was kept than was sent",
+		"nothing was reused at all, not even of a small prompt sent again: is the cache switched on?",
 	};
 	return words[s];
 }
@@ -33,40 +34,20 @@ int64_t verify_cold_limit(int64_t prompt, int64_t slack_tokens, int64_t header_t
 	return header_tokens > limit ? header_tokens + slack_tokens : limit;
 }
 
-enum shortfall verify_shortfall(int64_t expected, int64_t cached, int64_t slack_tokens, bool others_between)
+enum shortfall verify_shortfall(int64_t expected, int64_t cached, const struct target *t, bool others_between)
 {
 	/* Expectation is a share by bytes in part: a few per cent of it are no finding. */
-	int64_t slack = expected / 50 > 2 * slack_tokens + 32 ? expected / 50 : 2 * slack_tokens + 32;
+	int64_t slack = expected / 50 > 2 * t->slack_tokens + 32 ? expected / 50 : 2 * t->slack_tokens + 32;
 
 	if (expected - cached <= slack)
 		return SHORT_NONE;
 	if (others_between)
 		return SHORT_EVICTED;
-	return cached * 4 < expected ? SHORT_NOT_TRIMMABLE : SHORT_OTHER;
-}
-
-size_t verify_timing(const double *tokens, const double *seconds, size_t n)
-{
-	double sx = 0, sy = 0, sxx = 0, sxy = 0, count = (double)n;
-
-	for (size_t i = 0; i < n; i++) {
-		sx += tokens[i];
-		sy += seconds[i];
-		sxx += tokens[i] * tokens[i];
-		sxy += tokens[i] * seconds[i];
-	}
-	double spread = count * sxx - sx * sx;
-	double b = spread > 0 ? (count * sxy - sx * sy) / spread : 0;
-	b = b > 0 ? b : 0;
-	double a = n ? (sy - b * sx) / count : 0;
-	if (a < 0) {
-		a = 0;
-		b = sxx > 0 ? sxy / sxx : 0;
-	}
-	for (size_t i = 0; i < n; i++)
-		if (seconds[i] < (a + b * tokens[i]) / 2 && a + b * tokens[i] > TIMING_MIN_S)
-			return i;
-	return n;
+	if (t->facts.cut_back == KNOWN_NO)
+		return SHORT_NOT_TRIMMABLE;
+	if (!t->layout_known)
+		return SHORT_LAYOUT;
+	return cached * 4 < expected && t->facts.cut_back != KNOWN_YES ? SHORT_NOT_TRIMMABLE : SHORT_OTHER;
 }
 
 static void reject(struct verification *v, const char *remedy)
@@ -124,41 +105,18 @@ static void check_warm(const struct replay *r, size_t arm, unsigned repeat, size
 			 "them",
 			 request + 1, (long long)s->cached, (long long)bound);
 	}
-	enum shortfall why =
-		verify_shortfall(s->expected, s->cached, t->slack_tokens, others_between(r, arm, repeat, request));
+	enum shortfall why = verify_shortfall(s->expected, s->cached, t, others_between(r, arm, repeat, request));
 	v->short_requests[why]++;
 	if (why != SHORT_NONE)
 		v->short_tokens += s->expected - s->cached;
 }
 
-/* Nothing was told: can the cold arm have been one? */
-static void check_times(const struct replay *r, size_t arm, struct verification *v)
+static void explain_by_cache_off(struct verification *v)
 {
-	size_t n = 0, room = r->plan->n * r->options.repeats;
-	double *tokens = calloc(room + 1, sizeof(*tokens)), *seconds = calloc(room + 1, sizeof(*seconds));
-	size_t *of = calloc(room + 1, sizeof(*of));
-
-	for (unsigned k = 0; tokens && seconds && of && k < r->options.repeats; k++) {
-		for (size_t i = 0; i < r->plan->n; i++) {
-			const struct sample *s = replay_sample(r, arm, k, i);
-			int64_t prompt = s->prompt > 0 ? s->prompt : r->plan->requests[i].prompt;
-			if (!sample_ok(s) || isnan(s->ttft_s) || prompt <= 0)
-				continue;
-			tokens[n] = (double)prompt;
-			seconds[n] = s->ttft_s;
-			of[n++] = i;
-		}
+	for (int why = SHORT_NONE + 1; why < SHORT_CACHE_OFF; why++) {
+		v->short_requests[SHORT_CACHE_OFF] += v->short_requests[why];
+		v->short_requests[why] = 0;
 	}
-	size_t odd = n ? verify_timing(tokens, seconds, n) : 0;
-	if (n > 0 && odd < n) {
-		reject(v, replay_target(r, of[odd])->facts.profile->cold_remedy);
-		snprintf(v->reason, sizeof(v->reason),
-			 "by its time: request %zu took %.2f s for %.0f tokens, less than half of what the others took",
-			 of[odd] + 1, seconds[odd], tokens[odd]);
-	}
-	free(tokens);
-	free(seconds);
-	free(of);
 }
 
 void verify_arm(const struct replay *r, size_t arm, struct verification *out)
@@ -184,6 +142,8 @@ void verify_arm(const struct replay *r, size_t arm, struct verification *out)
 				check_warm(r, arm, k, i, out);
 		}
 	}
+	if (!cold && out->cached_tokens == 0 && !r->main.facts.reuses)
+		explain_by_cache_off(out);
 	if (ok == 0 || out->verdict == VERDICT_REJECTED)
 		return;
 	if (out->unknown == 0) {
@@ -194,6 +154,5 @@ void verify_arm(const struct replay *r, size_t arm, struct verification *out)
 	const char *cached_switch = r->main.facts.profile->cached_switch;
 	snprintf(out->reason, sizeof(out->reason), "the engine tells no cached tokens%s%s",
 		 cached_switch ? " without " : "", cached_switch ? cached_switch : "");
-	if (cold)
-		check_times(r, arm, out);
+	verify_times(r, arm, out);
 }

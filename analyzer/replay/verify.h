@@ -10,8 +10,7 @@
  *   others  more cached than had been sent in this run is somebody else's reuse: the arm is rejected. Less than was to
  *           be expected is a result, and is explained
  *
- * Where the engine tells nothing the times decide whether a cold arm can have been one, and the arm is called not
- * verified.
+ * Where the engine tells nothing the times decide (verify_times.h), and the arm is called not verified.
  */
 
 #include "replay/replay.h"
@@ -19,7 +18,15 @@
 enum verdict { VERDICT_EMPTY, VERDICT_VERIFIED, VERDICT_NOT_VERIFIED, VERDICT_REJECTED };
 
 /* Why less was reused than the bytes allow. */
-enum shortfall { SHORT_NONE, SHORT_EVICTED, SHORT_NOT_TRIMMABLE, SHORT_OTHER, SHORTFALLS };
+enum shortfall {
+	SHORT_NONE,
+	SHORT_EVICTED,
+	SHORT_NOT_TRIMMABLE,
+	SHORT_LAYOUT,
+	SHORT_OTHER,
+	SHORT_CACHE_OFF, /* of a whole arm: nothing was reused in it, nor in a small prompt that was sent again */
+	SHORTFALLS
+};
 
 struct verification {
 	enum verdict verdict;
@@ -33,6 +40,8 @@ struct verification {
 	size_t short_requests[SHORTFALLS]; /* samples */
 	int64_t short_tokens;
 	int64_t expected_tokens, cached_tokens; /* sums over samples where both are known */
+	/* Requests of a warm arm where nothing is told, by their time (verify_times.h). */
+	size_t by_time_reused, by_time_prefilled, by_time_untold;
 };
 
 void verify_arm(const struct replay *r, size_t arm, struct verification *out);
@@ -42,12 +51,6 @@ const char *shortfall_words(enum shortfall s);
 
 /* The pure parts, for one sample. */
 int64_t verify_cold_limit(int64_t prompt, int64_t slack_tokens, int64_t header_tokens);
-enum shortfall verify_shortfall(int64_t expected, int64_t cached, int64_t slack_tokens, bool others_between);
-/*
- * Seconds per token of a cold arm should not fall far below what the others took: the index of the first whose time is
- * less than half of the line through all (least squares of t = a + b n, a and b >= 0), or n. Below 0.1 s nothing can be
- * told.
- */
-size_t verify_timing(const double *tokens, const double *seconds, size_t n);
+enum shortfall verify_shortfall(int64_t expected, int64_t cached, const struct target *t, bool others_between);
 
 #endif

@@ -63,4 +63,76 @@ for engine, flags, options, name, cold_by, converted, verdict in CASES:
         t.equal(told, known, f"{what}: what it told is what was")
     else:
         t.ok(all(s["cached"] is None for _, s in samples), f"{what}: what is not told is not 0")
+
+
+def replay(mock, *options, status=0):
+    run = t.command([lib.KVSCOPE, "replay", "--json", "--prefill-only", "-b", mock.url, *options, trace], env=ENV)
+    if not t.ok(run.status == status and run.out.startswith("{"), f"{' '.join(options)}: status {status}", run.err):
+        print("#", run.out[:300])
+    return json.loads(run.out) if run.out.startswith("{") else None
+
+
+# ---- where nothing is told, times say whether a warm arm reused anything: off takes some 0.3 s a request here
+for flags, words, count in (((), "3 of 3", (3, 0)), (("--no-cache",), "0 of 3", (0, 3))):
+    with t.mock("--engine", "lmstudio", "--prefill-rate", "8000", "--decode-rate", "0", *flags) as mock:
+        r = replay(mock, "-n", "1", "--arms", "off,asis")
+    v = r["arms"]["asis"]["verification"]
+    t.equal((v["by_time"]["reused"], v["by_time"]["prefilled"]), count, f"by time, {words} requests reused a prefix")
+    t.ok(v["verdict"] == "not verified by the engine" and f"by time, {words} requests" in v["reason"], "which the reason says", v)
+with t.mock(*lib.FAST, "--engine", "lmstudio") as mock:
+    v = replay(mock, "-n", "1", "--arms", "asis")["arms"]["asis"]["verification"]
+    t.ok("say nothing of reuse without arm off" in v["reason"] and not v["by_time"]["reused"], "without off they say nothing", v)
+
+# ---- a model that is loaded anew before every run
+for engine, paths in (("lmstudio", ["/api/v1/models/unload", "/api/v1/models/load"]), ("ollama", ["/api/generate"])):
+    with t.mock(*lib.FAST, "--engine", engine) as mock:
+        r = replay(mock, "-n", "2", "--arms", "off,asis", "--unload")
+        log = [e for e in mock.log() if e["path"] in paths or e.get("api")]
+        whose = {s["request_sha256"]: (arm, k) for q in r["requests"] for arm, a in q["arms"].items()
+                 for k, s in enumerate(a["samples"])}
+        resets = [i for i, e in enumerate(log) if e["path"] == paths[0]]
+        t.equal([e["path"] for e in log if not e.get("api")], paths * 5, f"{engine}: unloaded once to try it, and before each run")
+        runs = [{whose.get(e.get("sha256")) for e in log[a:b]} - {None} for a, b in zip(resets[1:], resets[2:] + [len(log)])]
+        t.equal(runs, [{("off", 0)}, {("asis", 0)}, {("asis", 1)}, {("off", 1)}], f"{engine}: that is, before each run")
+        between = [e.get("sha256") in whose for e in log[resets[1]:] if e.get("api")]
+        t.equal(between.count(False), 4, f"{engine}: an unrelated prompt waits for the model")
+        t.equal(r["backend"][0]["cold_by"], ["nonce", "unload"], f"{engine}: it is told")
+with t.mock(*lib.FAST, "--engine", "vllm") as mock:
+    run = t.command([lib.KVSCOPE, "replay", "-b", mock.url, "--unload", trace], env=ENV)
+    t.ok(run.status == 2 and "--unload is for LM Studio and Ollama" in run.err, "others have no such thing", run.err)
+
+# ---- a template that nothing is known of: what it does is tried
+for head, order in (("tools", "tools first"), ("system", "system first")):
+    with t.mock("--prefill-rate", "4000", "--decode-rate", "0", "--head", head) as mock:
+        r = replay(mock, "-n", "1", "--arms", "off,asis", "--limit", "3")
+    backend = r["backend"][0]
+    t.ok(backend["head_order"] == order and backend["cut_back"] == "yes" and backend["layout_known"],
+         f"a template with {order}: found out", backend)
+    told = [(s["cached"], s["expected_cached"]) for q in r["requests"] for s in q["arms"]["asis"]["samples"]]
+    t.ok(all(abs(c - e) <= 160 for c, e in told), f"{order}: as expected", told)
+    t.ok(all(s["modelled_seconds"] is not None for q in r["requests"] for s in q["arms"]["asis"]["samples"]),
+         "seconds are predicted for requests that reuse, too")
+
+# ---- ... or cannot be, where short prompts are not kept: then nothing is blamed on the cache. Here the system prompt
+# changes, and what is behind it would be found if it came last.
+talk = sessions.Conversation(random.Random(12), "layout")
+talk.say("begin")
+for tool in talk.tools:
+    tool["description"] += sessions.prose(random.Random(13), 300)
+bodies = []
+for n in range(3):
+    talk.rules = f"Turn {n}. " + talk.rules
+    bodies.append(talk.request())
+    talk.work()
+script.write_text(json.dumps([("s1", None, body) for body in bodies]))
+with t.mock(*lib.FAST) as mock:
+    trace = t.run(["python3", lib.CLIENTS / "sessions.py", mock.url, script]).trace
+with t.mock(*lib.FAST, "--engine", "openai", "--head", "system") as mock:
+    mock_options = ("--prefill-only", "-n", "1", "--arms", "off,asis", "-b", mock.url, trace)
+    r = json.loads(t.command([lib.KVSCOPE, "replay", "--json", *mock_options], env=ENV).out)
+    short = r["arms"]["asis"]["verification"]["short_of_expected"]
+    t.ok(r["backend"][0]["layout_known"] is False and r["backend"][0]["cut_back"] == "unknown" and short["not_trimmable"] == 0,
+         "what is not known is not explained", short)
+    text = t.command([lib.KVSCOPE, "replay", *mock_options], env=ENV).out
+    t.ok("tools and system turns is not known" in text and "cut back" not in text, "and said to be unknown", text)
 t.done()

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "engines/probe.h"
+#include "engines/reset.h"
 
 #include "answers.h"
 
@@ -202,6 +203,10 @@ static void test_reset(void **state)
 	static const char *const slots[] = {OK("", "{\"id_slot\":0}"), OK("", "{\"id_slot\":1}"), NULL};
 	static const char *const held[] = {OK("", "{\"success\":false}"), OK("", "{\"success\":true}"), NULL};
 	static const char *const off[] = {NOT_FOUND, NULL};
+	static const char *const loaded[] = {OK("", "{\"instance_id\":\"m:2\"}"),
+					     OK("", "{\"instance_id\":\"m:3\",\"status\":\"loaded\"}"), NULL};
+	static const char *const unexpected[] = {OK("", "{}"), UNEXPECTED, NULL};
+	static const char *const unloaded[] = {OK("", "{\"done\":true,\"done_reason\":\"unload\"}"), NULL};
 	struct fixture f;
 	(void)state;
 
@@ -223,6 +228,37 @@ static void test_reset(void **state)
 	assert_int_equal(engine_reset(f.client, &f.base, &f.facts, f.error, sizeof(f.error)), -1);
 	assert_non_null(strstr(f.error, "/reset_prefix_cache"));
 	assert_int_equal(f.facts.reset_works, KNOWN_NO);
+	end(&f);
+
+	/* Unloaded by the instance's name, loaded by the model's, with the context that it had. */
+	begin(&f, loaded);
+	f.facts = (struct engine_facts){.profile = engine_profile_of(ENGINE_LMSTUDIO),
+					.model = strdup("m"),
+					.instance = strdup("m:2"),
+					.context_tokens = 4096};
+	assert_int_equal(engine_reset(f.client, &f.base, &f.facts, f.error, sizeof(f.error)), 0);
+	assert_non_null(strstr(f.server.heads[0], "POST /api/v1/models/unload HTTP/1.1"));
+	assert_string_equal(f.server.texts[0], "{\"instance_id\":\"m:2\"}");
+	assert_non_null(strstr(f.server.heads[1], "POST /api/v1/models/load HTTP/1.1"));
+	assert_string_equal(f.server.texts[1], "{\"model\":\"m\",\"context_length\":4096}");
+	assert_string_equal(f.facts.instance, "m:3");
+	end(&f);
+
+	/* Status 200 and no model is no success. */
+	begin(&f, unexpected);
+	f.facts = (struct engine_facts){
+		.profile = engine_profile_of(ENGINE_LMSTUDIO), .model = strdup("m"), .context_tokens = -1};
+	assert_int_equal(engine_reset(f.client, &f.base, &f.facts, f.error, sizeof(f.error)), -1);
+	assert_string_equal(f.server.texts[1], "{\"model\":\"m\"}");
+	assert_non_null(strstr(f.error, "no model was loaded"));
+	assert_int_equal(f.facts.reset_works, KNOWN_NO);
+	end(&f);
+
+	begin(&f, unloaded);
+	f.facts = (struct engine_facts){.profile = engine_profile_of(ENGINE_OLLAMA), .model = strdup("a:1b")};
+	assert_int_equal(engine_reset(f.client, &f.base, &f.facts, f.error, sizeof(f.error)), 0);
+	assert_non_null(strstr(f.server.heads[0], "POST /api/generate HTTP/1.1"));
+	assert_string_equal(f.server.texts[0], "{\"model\":\"a:1b\",\"keep_alive\":0}");
 	end(&f);
 
 	begin(&f, off);
@@ -308,6 +344,7 @@ static void test_probe(void **state)
 		assert_int_equal(f.facts.cached_reported, cases[i].cached);
 		assert_int_equal(f.facts.salt_works, cases[i].salt);
 		assert_int_equal(f.facts.block_tokens, cases[i].block);
+		assert_int_equal(f.facts.reuses, cases[i].cached == KNOWN_YES);
 		end(&f);
 	}
 }
@@ -316,15 +353,24 @@ static void test_probe(void **state)
 static void test_system_turns(void **state)
 {
 	static const struct {
-		const char *const answers[3];
+		const char *const answers[5];
 		enum system_turn_fate fate;
 	} cases[] = {
 		{{MESSAGE("\"input_tokens\":700,\"cache_read_input_tokens\":0"),
 		  MESSAGE("\"input_tokens\":30,\"cache_read_input_tokens\":696")},
 		 FATE_IN_PLACE},
+		/* Nothing of it is found, though it is without that turn. */
 		{{MESSAGE("\"input_tokens\":700,\"cache_read_input_tokens\":0"),
-		  MESSAGE("\"input_tokens\":710,\"cache_read_input_tokens\":16")},
+		  MESSAGE("\"input_tokens\":710,\"cache_read_input_tokens\":16"),
+		  MESSAGE("\"input_tokens\":700,\"cache_read_input_tokens\":0"),
+		  MESSAGE("\"input_tokens\":30,\"cache_read_input_tokens\":690")},
 		 FATE_HOISTED},
+		/* Nor without it: a cache that cannot go on from there says nothing of the turn. */
+		{{MESSAGE("\"input_tokens\":700,\"cache_read_input_tokens\":0"),
+		  MESSAGE("\"input_tokens\":710,\"cache_read_input_tokens\":0"),
+		  MESSAGE("\"input_tokens\":700,\"cache_read_input_tokens\":0"),
+		  MESSAGE("\"input_tokens\":720,\"cache_read_input_tokens\":0")},
+		 FATE_UNKNOWN},
 		{{MESSAGE("\"input_tokens\":700,\"cache_read_input_tokens\":0"),
 		  "HTTP/1.1 400 No\r\nConnection: close\r\n\r\n{\"error\":\"System message must be at the "
 		  "beginning\"}" CLOSE},
@@ -336,9 +382,53 @@ static void test_system_turns(void **state)
 		begin(&f, cases[i].answers);
 		f.facts = (struct engine_facts){.profile = engine_profile_of(ENGINE_LLAMACPP),
 						.anthropic = KNOWN_YES,
-						.cached_reported = KNOWN_YES};
+						.cached_reported = KNOWN_YES,
+						.reuses = true};
 		engine_probe_system_turns(f.client, &f.base, &f.facts);
 		assert_int_equal(f.facts.system_turns, cases[i].fate);
+		end(&f);
+	}
+}
+
+/* A system prompt with a tool; with another tool; with another system prompt, too. */
+static void test_head(void **state)
+{
+	static const struct {
+		const char *const answers[4];
+		enum head_order order;
+		enum known cut_back;
+	} cases[] = {
+		{{MESSAGE("\"input_tokens\":700,\"cache_read_input_tokens\":0"),
+		  MESSAGE("\"input_tokens\":360,\"cache_read_input_tokens\":340")},
+		 HEAD_SYSTEM_FIRST,
+		 KNOWN_YES},
+		{{MESSAGE("\"input_tokens\":700,\"cache_read_input_tokens\":0"),
+		  MESSAGE("\"input_tokens\":690,\"cache_read_input_tokens\":10"),
+		  MESSAGE("\"input_tokens\":360,\"cache_read_input_tokens\":340")},
+		 HEAD_TOOLS_FIRST,
+		 KNOWN_YES},
+		{{MESSAGE("\"input_tokens\":700,\"cache_read_input_tokens\":0"),
+		  MESSAGE("\"input_tokens\":700,\"cache_read_input_tokens\":0"),
+		  MESSAGE("\"input_tokens\":700,\"cache_read_input_tokens\":0")},
+		 HEAD_UNKNOWN,
+		 KNOWN_NO},
+		{{"HTTP/1.1 400 No\r\nConnection: close\r\n\r\n{\"error\":\"no tools here\"}" CLOSE},
+		 HEAD_UNKNOWN,
+		 KNOWN_NOT},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct fixture f;
+		begin(&f, cases[i].answers);
+		f.facts = (struct engine_facts){.profile = engine_profile_of(ENGINE_LLAMACPP),
+						.anthropic = KNOWN_YES,
+						.cached_reported = KNOWN_YES,
+						.reuses = true};
+		engine_probe_head(f.client, &f.base, &f.facts);
+		assert_int_equal(f.facts.head_order, cases[i].order);
+		assert_int_equal(f.facts.cut_back, cases[i].cut_back);
+		/* What they took is kept for the model, but for the first. */
+		assert_int_equal(f.facts.ntimings, f.server.requests - 1);
 		end(&f);
 	}
 }
@@ -347,6 +437,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_servers),  cmocka_unit_test(test_others),
 					   cmocka_unit_test(test_override), cmocka_unit_test(test_reset),
-					   cmocka_unit_test(test_probe),    cmocka_unit_test(test_system_turns)};
+					   cmocka_unit_test(test_probe),    cmocka_unit_test(test_system_turns),
+					   cmocka_unit_test(test_head)};
 	return cmocka_run_group_tests_name("engines", tests, NULL, NULL);
 }

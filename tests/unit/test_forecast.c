@@ -121,6 +121,34 @@ static void test_found_out(void **state)
 	}
 }
 
+/* Tools and system prompt in the order in which the template was found to put them. */
+static void test_head_order(void **state)
+{
+	static const char body[] = "{\"tools\":[{\"name\":\"%c\",\"description\":\"%0800d\"}],\"system\":\"%0800d\","
+				   "\"messages\":[{\"role\":\"user\",\"content\":\"u\"}]}";
+	const enum head_order orders[] = {HEAD_TOOLS_FIRST, HEAD_SYSTEM_FIRST};
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		const struct engine_facts facts = {.block_tokens = -1, .head_order = orders[i]};
+		struct forecast f;
+		struct forecast_prompt p;
+		struct buf b;
+		forecast_init(&f, &facts);
+		for (int k = 0; k < 2; k++) {
+			/* The second one has another tool. */
+			buf_init(&b, 4096);
+			buf_printf(&b, body, 'a' + k, k, 7);
+			assert_int_equal(forecast_ask(&f, KVS_API_ANTHROPIC_MESSAGES, buf_str(&b), &p), 0);
+			int64_t tokens = forecast_tokens(&f, &p, 600);
+			assert_true(k == 0 || orders[i] == HEAD_TOOLS_FIRST ? tokens == 0 : tokens > 200);
+			assert_int_equal(forecast_learn(&f, &p, 600), 0);
+			forecast_prompt_release(&p);
+			buf_release(&b);
+		}
+		forecast_release(&f);
+	}
+}
+
 static void test_unreadable(void **state)
 {
 	const struct engine_facts facts = {.block_tokens = -1};
@@ -138,8 +166,8 @@ static void test_unreadable(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_growing), cmocka_unit_test(test_share),
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_growing),      cmocka_unit_test(test_share),
 					   cmocka_unit_test(test_side_by_side), cmocka_unit_test(test_found_out),
-					   cmocka_unit_test(test_unreadable)};
+					   cmocka_unit_test(test_head_order),   cmocka_unit_test(test_unreadable)};
 	return cmocka_run_group_tests_name("forecast", tests, NULL, NULL);
 }

@@ -3,6 +3,7 @@
 #include "replay/stats.h"
 #include "replay/summary.h"
 #include "replay/verify.h"
+#include "replay/verify_times.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -128,12 +129,24 @@ static void test_cold_limit(void **state)
 
 static void test_shortfall(void **state)
 {
+	struct target t = {.slack_tokens = 16, .layout_known = true};
 	(void)state;
-	assert_int_equal(verify_shortfall(1000, 990, 16, false), SHORT_NONE);
-	assert_int_equal(verify_shortfall(1000, 1100, 16, true), SHORT_NONE);
-	assert_int_equal(verify_shortfall(1000, 100, 16, true), SHORT_EVICTED);
-	assert_int_equal(verify_shortfall(1000, 0, 16, false), SHORT_NOT_TRIMMABLE);
-	assert_int_equal(verify_shortfall(1000, 700, 16, false), SHORT_OTHER);
+	assert_int_equal(verify_shortfall(1000, 990, &t, false), SHORT_NONE);
+	assert_int_equal(verify_shortfall(1000, 1100, &t, true), SHORT_NONE);
+	assert_int_equal(verify_shortfall(1000, 100, &t, true), SHORT_EVICTED);
+	assert_int_equal(verify_shortfall(1000, 0, &t, false), SHORT_NOT_TRIMMABLE);
+	assert_int_equal(verify_shortfall(1000, 700, &t, false), SHORT_OTHER);
+	/* What was tried goes before what is likely. */
+	t.facts.cut_back = KNOWN_YES;
+	assert_int_equal(verify_shortfall(1000, 0, &t, false), SHORT_OTHER);
+	t.facts.cut_back = KNOWN_NO;
+	assert_int_equal(verify_shortfall(1000, 700, &t, false), SHORT_NOT_TRIMMABLE);
+	/* Where the layout is not known, neither is what was to be expected. */
+	t = (struct target){.slack_tokens = 16};
+	assert_int_equal(verify_shortfall(1000, 0, &t, false), SHORT_LAYOUT);
+	assert_int_equal(verify_shortfall(1000, 700, &t, false), SHORT_LAYOUT);
+	assert_int_equal(verify_shortfall(1000, 100, &t, true), SHORT_EVICTED);
+	assert_int_equal(verify_shortfall(1000, 990, &t, false), SHORT_NONE);
 }
 
 static void test_timing(void **state)
@@ -186,6 +199,7 @@ static void make_arms(struct made *m, bool twin)
 	replay_init(&m->r, &m->report, &m->plan, &(struct replay_options){.repeats = 2, .max_tokens = 1});
 	m->r.main.facts.profile = engine_profile_named(STR("mock"));
 	m->r.main.slack_tokens = 16;
+	m->r.main.layout_known = true;
 	m->r.main.header_tokens = 20;
 	assert_int_equal(replay_add_arm(&m->r, ARM_OFF, 0), 0);
 	assert_int_equal(replay_add_arm(&m->r, ARM_ASIS, 0), 0);
