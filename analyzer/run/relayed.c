@@ -84,16 +84,15 @@ int relayed_environment(const struct relayed *r)
 	return exempt("NO_PROXY") < 0 || exempt("no_proxy") < 0 ? -1 : 0;
 }
 
-bool relayed_warn(const struct relayed *r)
+void relayed_warn(const struct relayed *r)
 {
 	struct base_url_override override;
 	explain_find_override(&override);
 	if (!override.file[0] || !serves(&r->upstream, 0))
-		return false;
+		return;
 	msg_note("%s sets ANTHROPIC_BASE_URL to %s, whatever the environment says: the client will not use the relay "
 		 "(take it out of there for this run)",
 		 override.file, override.url);
-	return true;
 }
 
 static void say_end(const struct relayed *r, const struct relay_process_end *end)

@@ -27,8 +27,8 @@ int relayed_start(struct relayed *r, const char *ring, const sigset_t *mask, cha
  * memory.
  */
 int relayed_environment(const struct relayed *r);
-/* Says that a settings file sends the client elsewhere, if one does. True: something was said. */
-bool relayed_warn(const struct relayed *r);
+/* Says that a settings file sends the client elsewhere, if one does. */
+void relayed_warn(const struct relayed *r);
 /* Ends the relay, calling tick every period_ms meanwhile, and says what went wrong with it. */
 void relayed_finish(struct relayed *r, int period_ms, void (*tick)(void *context), void *context);
 
