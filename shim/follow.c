@@ -89,6 +89,8 @@ static void remove_slot(int fd, uint32_t slot)
 static bool same_socket(struct conn *c, const struct transfer *t, uint64_t bytes)
 {
 	uint64_t cookie;
+	/* The kernel's time is used to get hold of the ring's memory. */
+	ring_expect(&shim.ring, kvs_record_slots(bytes));
 	if (socket_identity(t->fd, &cookie) == 0 && cookie == c->cookie)
 		return true;
 	record_drop(KVS_DROP_IDENTITY, bytes);
@@ -119,12 +121,14 @@ static void forget_dropped(struct conn *c, const struct transfer *t)
 void follow_write(const struct kvs_record *head, struct view view, size_t n)
 {
 	struct kvs_record r = *head;
+	size_t max = kvs_payload_max(shim.ring.slots);
 	while (n > 0) {
-		size_t part = n < KVS_RECORD_PAYLOAD_MAX ? n : KVS_RECORD_PAYLOAD_MAX;
+		size_t part = n < max ? n : max;
 		r.payload_bytes = (uint32_t)part;
 		r.wire_bytes = part;
 		n -= part;
 		r.flags = n > 0 ? KVS_REC_MORE : 0;
+		record_map_ahead(part);
 		if (record_write(&r, &view) < 0) {
 			/* The ring is full: what is left of this call would leave a second hole at best. */
 			if (n > 0)

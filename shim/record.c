@@ -5,7 +5,16 @@
 
 #include <pthread.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
+/* A piece of the ring that is mapped at once: 256 KiB of data. Whole pages of data and of meta words. */
+#define PIECE_SLOTS UINT64_C(4096)
+#define PIECE_ALIGN UINT64_C(512)
 
 struct shim shim = {.clock = clock_gettime};
 
@@ -68,6 +77,26 @@ void record_give_up(void)
 		record_drop(KVS_DROP_INTERNAL, 0);
 }
 
+void record_map_ahead(uint64_t payload_bytes)
+{
+	const struct ring *ring = &shim.ring;
+	uint64_t to = atomic_load_explicit(&shim.mapped_to, memory_order_relaxed);
+	uint64_t head = atomic_load_explicit(&ring->header->head, memory_order_relaxed);
+	if (head + kvs_record_slots(payload_bytes) <= to ||
+	    atomic_load_explicit(&shim.mapped, memory_order_relaxed) >= ring->slots)
+		return;
+	uint64_t from = (head > to ? head : to) & ~(PIECE_ALIGN - 1), at = from & (ring->slots - 1);
+	uint64_t slots = ring->slots - at < PIECE_SLOTS ? ring->slots - at : PIECE_SLOTS;
+	/* Who fails here finds that another thread is about it; what is touched too early costs what it always did. */
+	if (!atomic_compare_exchange_strong_explicit(&shim.mapped_to, &to, from + slots, memory_order_relaxed,
+						     memory_order_relaxed))
+		return;
+	long a = RAW(madvise, ring->data + at * KVS_SLOT_BYTES, slots * KVS_SLOT_BYTES, MADV_POPULATE_WRITE, 0, 0, 0);
+	long b = RAW(madvise, ring->meta + at, slots * sizeof(*ring->meta), MADV_POPULATE_WRITE, 0, 0, 0);
+	/* A kernel that does not know this (before 5.14) need not be asked again. */
+	atomic_fetch_add_explicit(&shim.mapped, a < 0 || b < 0 ? ring->slots : slots, memory_order_relaxed);
+}
+
 /* The first to write after a fork makes the process known. No pthread_atfork: it misses _Fork, clone and others. */
 static int32_t current_pid(void)
 {
@@ -90,6 +119,9 @@ static int32_t current_pid(void)
 	}
 	shim.pid = pid;
 	shim.forked = true;
+	/* A fork does not take over what is mapped of a shared file. */
+	atomic_store_explicit(&shim.mapped_to, 0, memory_order_relaxed);
+	atomic_store_explicit(&shim.mapped, 0, memory_order_relaxed);
 	shim.process.head.ppid = ppid;
 	atomic_store_explicit(&shim.announced, false, memory_order_relaxed);
 	return pid;

@@ -46,6 +46,8 @@ struct shim {
 		char exe[1024];
 	} process;
 	size_t exe_bytes;
+	_Atomic uint64_t mapped_to; /* position up to which the ring's pages were asked for ahead */
+	_Atomic uint64_t mapped;    /* how many slots that were; all of them: nothing more is asked for */
 };
 
 extern struct shim shim;
@@ -68,6 +70,12 @@ void record_leave(void);
  */
 int record_write(struct kvs_record *r, struct view *payload);
 void record_drop(enum kvs_drop reason, uint64_t bytes);
+/*
+ * Payload of so many bytes is about to be written. In the first pass of this process through the ring its pages are not
+ * mapped yet, and the kernel maps them one by one as they are touched; it is cheaper to ask for a piece of them at
+ * once.
+ */
+void record_map_ahead(uint64_t payload_bytes);
 
 /* Takes at most max bytes that lie in one piece from the front of the view. Returns how many, 0 at its end. */
 size_t view_next(struct view *view, size_t max, const uint8_t **p);

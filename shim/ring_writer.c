@@ -20,6 +20,9 @@ void (*ring_step)(int step);
 /* Every failed try means that another writer got on. So many in a row mean that the ring is not what it should be. */
 #define TRIES_MAX 65536
 
+/* Slots asked for ahead: what the kernel's answer to the identity check gives time for. */
+#define AHEAD_SLOTS 64
+
 int ring_attach(struct ring *ring, void *base, uint64_t file_bytes)
 {
 	struct kvs_ring_header *h = base;
@@ -40,6 +43,16 @@ int ring_attach(struct ring *ring, void *base, uint64_t file_bytes)
 	ring->slots = slots;
 	ring->slots_log2 = (unsigned)__builtin_ctzll(slots);
 	return 0;
+}
+
+void ring_expect(const struct ring *ring, uint64_t slots)
+{
+	uint64_t mask = ring->slots - 1;
+	/* Relaxed: where the record will stand in the end is decided by ring_reserve. */
+	uint64_t head = atomic_load_explicit(&ring->header->head, memory_order_relaxed);
+	__builtin_prefetch(&ring->meta[head & mask], 1);
+	for (uint64_t i = 0; i < slots && i < AHEAD_SLOTS; i++)
+		__builtin_prefetch(ring->data + ((head + i) & mask) * KVS_SLOT_BYTES, 1);
 }
 
 int ring_reserve(const struct ring *ring, uint64_t slots, uint64_t owner, struct ring_reservation *at)
@@ -97,7 +110,8 @@ void ring_copy(const struct ring *ring, const struct ring_reservation *at, uint6
 	size_t first = n < size - begin ? n : (size_t)(size - begin);
 	memcpy(ring->data + begin, p, first);
 	STEP(5);
-	memcpy(ring->data, (const uint8_t *)p + first, n - first);
+	if (first < n)
+		memcpy(ring->data, (const uint8_t *)p + first, n - first);
 }
 
 int ring_commit(struct ring_reservation *at)

@@ -32,6 +32,12 @@ struct ring_reservation {
 int ring_attach(struct ring *ring, void *base, uint64_t file_bytes);
 
 /*
+ * A record of so many slots is about to be written: asks the processor for the memory where it will probably stand,
+ * which the reader had last, so that it comes while the caller does something else. A hint: nothing is touched.
+ */
+void ring_expect(const struct ring *ring, uint64_t slots);
+
+/*
  * Allots `slots` slots to the thread `owner`. *at is filled before the ring changes, so that whoever interrupts this
  * function for good finds there what it may have left. Returns 0; KVS_RING_FULL; KVS_RING_BROKEN when the ring holds
  * what no writer puts there.

@@ -203,9 +203,7 @@ int tap_open(const char *ring_path, struct tap **out, char *error, size_t error_
 		return -1;
 	}
 	t->ring_bytes = (size_t)st.st_size;
-	t->payload_max = t->ring.slots * KVS_SLOT_BYTES / 4;
-	if (t->payload_max > KVS_RECORD_PAYLOAD_MAX)
-		t->payload_max = KVS_RECORD_PAYLOAD_MAX;
+	t->payload_max = kvs_payload_max(t->ring.slots);
 	t->pid = getpid();
 	t->tid = (int32_t)syscall(SYS_gettid);
 	buf_init(&t->waiting, TAP_WAITING_MAX);

@@ -50,8 +50,9 @@
 #define KVS_SLOT_BYTES 64u
 #define KVS_RING_SLOTS_MIN 1024u
 #define KVS_RING_SLOTS_MAX (1u << 24)
-/* Longer payloads are split over several records, so that one big send cannot need the whole ring at once. */
-#define KVS_RECORD_PAYLOAD_MAX 65536u
+/* Longer payloads are split over several records, so that one big send cannot need the whole ring at once: this much,
+ * or a quarter of the ring. */
+#define KVS_RECORD_PAYLOAD_MAX 131072u
 
 #define KVS_META_LAP_BITS 24
 #define KVS_META_STATE_SHIFT 24
@@ -204,6 +205,13 @@ static inline unsigned kvs_meta_state(uint64_t word)
 static inline uint64_t kvs_meta_lap(uint64_t word)
 {
 	return word & ((UINT64_C(1) << KVS_META_LAP_BITS) - 1);
+}
+
+/* The longest payload of a record in a ring of so many slots. */
+static inline uint64_t kvs_payload_max(uint64_t slots)
+{
+	uint64_t quarter = slots * KVS_SLOT_BYTES / 4;
+	return quarter < KVS_RECORD_PAYLOAD_MAX ? quarter : KVS_RECORD_PAYLOAD_MAX;
 }
 
 /* Slots that a record with this payload takes. */

@@ -1,16 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What single calls cost: calls CASE BYTES WARM COUNT. Prints the lower quartile of COUNT calls in nanoseconds (what
- * others on the machine take away comes on top of it), the clock's own time included. After WARM calls it writes "warm"
- * and waits for a line on its standard input.
+ * What single calls cost: calls CASE BYTES WARM COUNT. Prints the lower quartiles of COUNT calls of each kind in
+ * nanoseconds (what others on the machine take away comes on top of it), the clock's own time included. After WARM
+ * calls of each kind it writes "warm" and waits for a line on its standard input.
  *
- * Cases: read (of /dev/zero), write (to /dev/null), close (of a bad number): descriptors that nobody follows. send,
- * recv: on a connection to a language model, with its other end in this thread, too, so that nothing is waited for.
- * memcpy: of so many bytes into shared memory that another process has read since; cookie: getsockopt(SO_COOKIE);
- * clock.
+ * Cases: read (of /dev/zero), write (to /dev/null), close (of a bad number): descriptors that nobody follows. One kind.
+ *
+ * send, recv: with the other end in this thread, too, so that nothing is waited for. Several kinds, call by call in
+ * turn, so that whatever the machine does meanwhile it does to all of them:
+ *
+ *     plain      on a connection that nobody follows
+ *     check      the same, and then what tells a socket from another one: getsockopt(SO_COOKIE)
+ *     copy       the same, and then one memcpy of the bytes to memory like the ring's: shared pages, touched before, in
+ *                which another process has read since what was written last
+ *     arrived    the same, and then a wait until the copy has left the processor's store buffer, as it must have before
+ *                a record can be given free with a locked instruction
+ *     recorded   on a connection to a language model
  */
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,9 +32,14 @@
 
 #define COLD_BYTES ((size_t)16 << 20)
 
+enum kind { PLAIN, CHECK, COPY, ARRIVED, RECORDED, KINDS };
+
 static char *buffer, *cold;
 static size_t bytes;
-static int zero, null, client, server;
+static int zero, null;
+static struct pair {
+	int client, server;
+} plain, recorded;
 static size_t cold_at;
 
 static void fail(const char *what)
@@ -41,28 +55,33 @@ static uint64_t now_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-static void connect_both(void)
+/* A connection whose first bytes are these. */
+static struct pair connect_both(const char *begin)
 {
-	static const char begin[] = "POST /v1/messages HTTP/1.1\r\n";
+	struct pair p;
 	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t n = sizeof(a);
 	int room = 4 << 20, listener = socket(AF_INET, SOCK_STREAM, 0);
-	client = socket(AF_INET, SOCK_STREAM, 0);
+	ssize_t length = (ssize_t)strlen(begin);
+	p.client = socket(AF_INET, SOCK_STREAM, 0);
 	setsockopt(listener, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
-	setsockopt(client, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
-	setsockopt(client, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
+	setsockopt(p.client, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
+	setsockopt(p.client, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
 	if (bind(listener, (struct sockaddr *)&a, n) < 0 || listen(listener, 1) < 0 ||
-	    getsockname(listener, (struct sockaddr *)&a, &n) < 0 || connect(client, (struct sockaddr *)&a, n) < 0 ||
-	    (server = accept(listener, NULL, NULL)) < 0)
+	    getsockname(listener, (struct sockaddr *)&a, &n) < 0 || connect(p.client, (struct sockaddr *)&a, n) < 0 ||
+	    (p.server = accept(listener, NULL, NULL)) < 0)
 		fail("connect");
-	setsockopt(server, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
-	if (send(client, begin, sizeof(begin) - 1, 0) != sizeof(begin) - 1 ||
-	    recv(server, buffer, sizeof(begin) - 1, MSG_WAITALL) != sizeof(begin) - 1)
+	setsockopt(p.server, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
+	if (send(p.client, begin, (size_t)length, 0) != length ||
+	    recv(p.server, buffer, (size_t)length, MSG_WAITALL) != length)
 		fail("begin");
+	close(listener);
+	return p;
 }
 
-static uint64_t one_read(void)
+static uint64_t one_read(enum kind kind)
 {
+	(void)kind;
 	uint64_t begin = now_ns();
 	ssize_t n = read(zero, buffer, bytes);
 	uint64_t end = now_ns();
@@ -71,8 +90,9 @@ static uint64_t one_read(void)
 	return end - begin;
 }
 
-static uint64_t one_write(void)
+static uint64_t one_write(enum kind kind)
 {
+	(void)kind;
 	uint64_t begin = now_ns();
 	ssize_t n = write(null, buffer, bytes);
 	uint64_t end = now_ns();
@@ -81,33 +101,12 @@ static uint64_t one_write(void)
 	return end - begin;
 }
 
-static uint64_t one_close(void)
+static uint64_t one_close(enum kind kind)
 {
+	(void)kind;
 	uint64_t begin = now_ns();
 	close(-1);
 	return now_ns() - begin;
-}
-
-static uint64_t one_send(void)
-{
-	uint64_t begin = now_ns();
-	ssize_t n = send(client, buffer, bytes, 0);
-	uint64_t end = now_ns();
-	if (n != (ssize_t)bytes || recv(server, buffer, bytes, MSG_WAITALL) != n)
-		fail("send");
-	return end - begin;
-}
-
-static uint64_t one_recv(void)
-{
-	if (send(server, buffer, bytes, 0) != (ssize_t)bytes)
-		fail("send");
-	uint64_t begin = now_ns();
-	ssize_t n = recv(client, buffer, bytes, MSG_WAITALL);
-	uint64_t end = now_ns();
-	if (n != (ssize_t)bytes)
-		fail("recv");
-	return end - begin;
 }
 
 /* Another process reads it all, as a collector does. */
@@ -124,43 +123,94 @@ static void let_it_be_read(void)
 		fail("reader");
 }
 
-static uint64_t one_memcpy(void)
+static struct pair begin_kind(enum kind kind)
 {
-	cold_at += bytes;
-	if (cold_at + bytes > COLD_BYTES) {
+	if ((kind == COPY || kind == ARRIVED) && cold_at + bytes > COLD_BYTES) {
 		cold_at = 0;
 		let_it_be_read();
 	}
-	uint64_t begin = now_ns();
+	return kind == RECORDED ? recorded : plain;
+}
+
+static void end_kind(enum kind kind, int fd)
+{
+	uint64_t cookie;
+	socklen_t n = sizeof(cookie);
+	if (kind == PLAIN || kind == RECORDED)
+		return;
+	if (getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &n) < 0)
+		fail("getsockopt");
+	if (kind == CHECK)
+		return;
 	memcpy(cold + cold_at, buffer, bytes);
 	__asm__ volatile("" ::: "memory");
-	return now_ns() - begin;
+	/* Records begin at every 64th byte. */
+	cold_at += (bytes + 63) / 64 * 64;
+	if (kind == ARRIVED)
+		atomic_thread_fence(memory_order_seq_cst);
 }
 
-static uint64_t one_cookie(void)
+static uint64_t one_send(enum kind kind)
 {
-	uint64_t cookie, begin = now_ns();
-	socklen_t n = sizeof(cookie);
-	getsockopt(client, SOL_SOCKET, SO_COOKIE, &cookie, &n);
-	return now_ns() - begin;
-}
-
-static uint64_t one_clock(void)
-{
+	struct pair p = begin_kind(kind);
 	uint64_t begin = now_ns();
-	return now_ns() - begin;
+	ssize_t n = send(p.client, buffer, bytes, 0);
+	end_kind(kind, p.client);
+	uint64_t end = now_ns();
+	if (n != (ssize_t)bytes || recv(p.server, buffer, bytes, MSG_WAITALL) != n)
+		fail("send");
+	return end - begin;
+}
+
+static uint64_t one_recv(enum kind kind)
+{
+	struct pair p = begin_kind(kind);
+	if (send(p.server, buffer, bytes, 0) != (ssize_t)bytes)
+		fail("send");
+	uint64_t begin = now_ns();
+	ssize_t n = recv(p.client, buffer, bytes, MSG_WAITALL);
+	end_kind(kind, p.client);
+	uint64_t end = now_ns();
+	if (n != (ssize_t)bytes)
+		fail("recv");
+	return end - begin;
 }
 
 static const struct {
 	const char *name;
-	uint64_t (*run)(void);
-} cases[] = {{"read", one_read}, {"write", one_write},   {"close", one_close},   {"send", one_send},
-	     {"recv", one_recv}, {"memcpy", one_memcpy}, {"cookie", one_cookie}, {"clock", one_clock}};
+	uint64_t (*run)(enum kind kind);
+	int kinds;
+} cases[] = {{"read", one_read, 1},
+	     {"write", one_write, 1},
+	     {"close", one_close, 1},
+	     {"send", one_send, KINDS},
+	     {"recv", one_recv, KINDS}};
 
 static int by_size(const void *a, const void *b)
 {
 	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
 	return (x > y) - (x < y);
+}
+
+static void measure(uint64_t (*run)(enum kind kind), int kinds, size_t warm, size_t count)
+{
+	uint64_t *times = calloc(count * (size_t)kinds, sizeof(*times));
+	if (!times)
+		fail("calloc");
+	for (size_t i = 0; i < warm; i++)
+		for (int k = 0; k < kinds; k++)
+			run((enum kind)k);
+	puts("warm");
+	fflush(stdout);
+	getchar();
+	for (size_t i = 0; i < count; i++)
+		for (int k = 0; k < kinds; k++)
+			times[(size_t)k * count + i] = run((enum kind)k);
+	for (int k = 0; k < kinds; k++) {
+		uint64_t *mine = times + (size_t)k * count;
+		qsort(mine, count, sizeof(*mine), by_size);
+		printf("%llu%c", (unsigned long long)mine[count / 4], k + 1 < kinds ? ' ' : '\n');
+	}
 }
 
 int main(int argc, char **argv)
@@ -169,30 +219,22 @@ int main(int argc, char **argv)
 		return 2;
 	bytes = strtoull(argv[2], NULL, 10);
 	size_t warm = strtoull(argv[3], NULL, 10), count = strtoull(argv[4], NULL, 10);
-	uint64_t *times = calloc(count, sizeof(*times));
 	buffer = malloc(bytes + 64);
-	/* Pages of the same kind and size as the ring's. */
 	cold = mmap(NULL, COLD_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (!times || !buffer || cold == MAP_FAILED || count == 0)
+	if (!buffer || cold == MAP_FAILED || count == 0)
 		return 2;
 	memset(buffer, 'x', bytes);
 	memset(cold, 'x', COLD_BYTES);
+	let_it_be_read();
 	zero = open("/dev/zero", O_RDONLY);
 	null = open("/dev/null", O_WRONLY);
-	connect_both();
+	plain = connect_both("nothing that anybody follows\r\n");
+	recorded = connect_both("POST /v1/messages HTTP/1.1\r\n");
 	for (size_t c = 0; c < sizeof(cases) / sizeof(cases[0]); c++) {
-		if (strcmp(cases[c].name, argv[1]) != 0)
-			continue;
-		for (size_t i = 0; i < warm; i++)
-			cases[c].run();
-		puts("warm");
-		fflush(stdout);
-		getchar();
-		for (size_t i = 0; i < count; i++)
-			times[i] = cases[c].run();
-		qsort(times, count, sizeof(*times), by_size);
-		printf("%llu\n", (unsigned long long)times[count / 4]);
-		return 0;
+		if (strcmp(cases[c].name, argv[1]) == 0) {
+			measure(cases[c].run, cases[c].kinds, warm, count);
+			return 0;
+		}
 	}
 	return 2;
 }

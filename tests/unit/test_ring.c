@@ -364,7 +364,7 @@ static void garbage_is_reported_and_not_followed(void **state)
 	struct fixture *f = *state;
 	const struct kvs_record *r;
 	struct str payload;
-	uint64_t lengths[] = {0, 2000, 0xffff};
+	uint64_t lengths[] = {0, kvs_record_slots(KVS_RECORD_PAYLOAD_MAX) + 1, 0xffff};
 	for (size_t i = 0; i < 3; i++) {
 		char error[256];
 		atomic_store(&f->ring.meta[0], kvs_meta_word(lengths[i], 1, KVS_META_DONE, 0));

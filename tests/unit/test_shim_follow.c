@@ -432,6 +432,53 @@ static void long_send_is_cut(void **state)
 	assert_int_equal(got, N);
 	close_both(fd, other);
 	free(big);
+	/* A small ring is not filled by one record either. */
+	assert_int_equal(kvs_payload_max(shim.ring.slots), KVS_RECORD_PAYLOAD_MAX);
+	assert_int_equal(kvs_payload_max(KVS_RING_SLOTS_MIN), KVS_RING_SLOTS_MIN * KVS_SLOT_BYTES / 4);
+}
+
+/* kB of our mapping of the ring that are in our page tables. */
+static long mapped_kb(void)
+{
+	char line[300];
+	unsigned long begin, end, ring = (unsigned long)(uintptr_t)shim.ring.data;
+	bool inside = false;
+	long kb = -1;
+	FILE *f = fopen("/proc/self/smaps", "r");
+	while (f && kb < 0 && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%lx-%lx ", &begin, &end) == 2)
+			inside = ring >= begin && ring < end;
+		if (inside)
+			sscanf(line, "Rss: %ld", &kb);
+	}
+	if (f)
+		fclose(f);
+	return kb;
+}
+
+/* A piece of the ring is mapped at once by a process that records, and by no other. A child begins anew. */
+static void pages_come_in_pieces_where_payload_is_copied(void **state)
+{
+	(void)state;
+	int status, fd = hooked_connect(), other = peer(), second = hooked_connect(), second_other = peer();
+	pid_t child = fork();
+	if (child == 0) {
+		long kb[4] = {mapped_kb()};
+		send_text(fd, OTHER);
+		kb[1] = mapped_kb();
+		send_text(second, REQUEST);
+		kb[2] = mapped_kb();
+		send_text(second, "more");
+		kb[3] = mapped_kb();
+		/* Reading maps some pages around, too. */
+		_exit(kb[0] != 0 ? 1 : kb[1] > 128 ? 2 : kb[2] - kb[1] < 200 ? 3 : kb[3] != kb[2] ? 4 : 0);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	while (ring_reader_next(reader, &record, &payload) == 1)
+		;
+	close_both(fd, other);
+	close_both(second, second_other);
 }
 
 static void full_ring_leaves_a_hole_that_offsets_show(void **state)
@@ -765,6 +812,7 @@ int main(void)
 		TEST(anything_else_is_dropped),
 		TEST(answer_that_overtakes_the_verdict),
 		TEST(long_send_is_cut),
+		TEST(pages_come_in_pieces_where_payload_is_copied),
 		TEST(full_ring_leaves_a_hole_that_offsets_show),
 		TEST(duplicates_share_the_connection),
 		TEST(stale_number_leaks_nothing),
