@@ -78,6 +78,9 @@ int json_enter(struct json_scan *s, enum json_type type, struct json_level *leve
 bool json_next(struct json_scan *s, struct json_level *level, struct str *key);
 /* Nothing but white space may follow. 0 or -1. */
 int json_finish(struct json_scan *s);
+/* The value of a member of the object; false: no object, or no such member. The last one counts, as it does in parsers.
+ */
+bool json_span_member(struct str object, struct str key, struct json_value *out);
 /* Sets the first error. Always -1. */
 int json_fail(struct json_scan *s, const char *error, size_t offset);
 

@@ -4,6 +4,7 @@
 #include "cmd/input.h"
 #include "cmd/output.h"
 #include "cost/cost.h"
+#include "engines/probe.h"
 #include "why/ask.h"
 #include "why/candidates.h"
 #include "why/why_text.h"
@@ -38,6 +39,17 @@ struct asked {
 	struct engine_facts facts;
 };
 
+/* What its template was seen to do. */
+static void say_layout(const struct engine_facts *f)
+{
+	bool turns = f->system_turns != FATE_UNKNOWN, head = f->head_order != HEAD_UNKNOWN;
+	if (turns || head)
+		msg_note("%s, by its own template: %s%s%s%s", f->name,
+			 turns ? "system turns inside messages[] are " : "",
+			 turns ? system_turn_fate_name(f->system_turns) : "", turns && head ? ", " : "",
+			 head ? head_order_name(f->head_order) : "");
+}
+
 static int connect_to(const struct command_line *cl, struct asked *a)
 {
 	const struct client_options how = {.connect_s = 5, .request_s = 120};
@@ -60,6 +72,8 @@ static int connect_to(const struct command_line *cl, struct asked *a)
 		msg_error("why: %s", error);
 		return -1;
 	}
+	engine_ask_layout(a->client, &a->base, &a->facts);
+	say_layout(&a->facts);
 	return 0;
 }
 
@@ -85,6 +99,12 @@ static int ask(struct asked *a, struct report *report, struct why_verdicts *v)
 	}
 	if (w->nmisses + counts.refuted == 0)
 		return 0;
+	if (a->facts.profile->counts == COUNTS_NONE) {
+		msg_note("%s (%s) has no route that lays out or counts a prompt: counts stay as the requests' were, "
+			 "reported or estimated",
+			 a->facts.name, a->base.root);
+		return 0;
+	}
 	msg_note("%s (%s): of %llu misses %llu were counted by template and tokenizer, %llu by length alone",
 		 a->facts.name, a->base.root, (unsigned long long)(w->nmisses + counts.refuted),
 		 (unsigned long long)counts.counted, (unsigned long long)counts.lengths);
@@ -117,6 +137,8 @@ static int judge_all(const struct command_line *cl, const struct asked *a, struc
 {
 	const char *engine = option_value(cl, OPT_ENGINE), *what;
 	struct backend backend = why_recognise(report);
+	struct render_rules rules;
+	bool served = a->client && a->facts.backend.engine != ENGINE_UNKNOWN;
 	char error[512];
 	int result;
 
@@ -124,10 +146,12 @@ static int judge_all(const struct command_line *cl, const struct asked *a, struc
 		msg_error("why: --engine: \"%s\": %s", engine, what);
 		return -1;
 	}
-	if (a->client && a->facts.backend.engine != ENGINE_UNKNOWN)
+	if (served) {
 		backend = a->facts.backend;
+		engine_facts_rules(&a->facts, &rules);
+	}
 	if (backend.engine != ENGINE_UNKNOWN)
-		result = why_verdicts_one(report, &backend, true, v, error, sizeof(error));
+		result = why_verdicts_one(report, &backend, served ? &rules : NULL, v, error, sizeof(error));
 	else
 		result = why_verdicts_build(report, v, error, sizeof(error));
 	if (result < 0)

@@ -18,7 +18,6 @@ static bool engine_is(const struct backend *b, const enum engine *list, size_t n
 static bool hurts(const struct doctor *d, const struct breaker *b)
 {
 	static const enum engine untrimmed[] = {ENGINE_LLAMACPP, ENGINE_MLX_LM, ENGINE_LMSTUDIO, ENGINE_OLLAMA};
-	static const enum engine cutting[] = {ENGINE_LMSTUDIO, ENGINE_OLLAMA};
 	const struct backend *backend = d->in.backend;
 
 	if (!backend)
@@ -35,11 +34,12 @@ static bool hurts(const struct doctor *d, const struct breaker *b)
 	case HURTS_TOOLS_MOVED:
 		return d->rules.tools == TOOLS_BEFORE_LAST_USER;
 	case HURTS_FEW_SLOTS:
+	case HURTS_FULL:
 		return backend->engine != ENGINE_ANTHROPIC;
 	case HURTS_NO_TRIM:
 		return engine_is(backend, untrimmed, sizeof(untrimmed) / sizeof(*untrimmed));
 	case HURTS_TRUNCATES:
-		return engine_is(backend, cutting, sizeof(cutting) / sizeof(*cutting));
+		return engine_truncates(backend->engine);
 	case HURTS_ANTHROPIC:
 		return backend->engine == ENGINE_ANTHROPIC;
 	}

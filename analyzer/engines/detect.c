@@ -35,6 +35,30 @@ const char *head_order_name(enum head_order order)
 	return names[order];
 }
 
+void engine_facts_rules(const struct engine_facts *f, struct render_rules *out)
+{
+	backend_rules(&f->backend, out);
+	if (f->block_tokens > 0)
+		out->block_tokens = (unsigned)f->block_tokens;
+	switch (f->system_turns) {
+	case FATE_UNKNOWN:
+		break;
+	case FATE_IN_PLACE:
+		out->system_turns = TURNS_IN_PLACE;
+		break;
+	case FATE_HOISTED:
+		out->system_turns = TURNS_HOISTED;
+		break;
+	case FATE_REFUSED:
+		out->system_turns = TURNS_REFUSED;
+		break;
+	}
+	/* A head alone does not tell these two apart. */
+	bool inside = out->tools == TOOLS_BEFORE_LAST_USER && f->head_order == HEAD_SYSTEM_FIRST;
+	if (f->head_order != HEAD_UNKNOWN && !inside)
+		out->tools = f->head_order == HEAD_TOOLS_FIRST ? TOOLS_BEFORE_SYSTEM : TOOLS_AFTER_SYSTEM;
+}
+
 void engine_facts_release(struct engine_facts *f)
 {
 	free(f->model);

@@ -70,6 +70,9 @@ int engine_detect(struct client *client, const struct base_url *base, const char
 		  struct engine_facts *out, char *error, size_t error_bytes) __attribute__((warn_unused_result));
 void engine_facts_release(struct engine_facts *f);
 
+/* What the backend does to a prompt: as in the tables, but what was found out about this server counts. */
+void engine_facts_rules(const struct engine_facts *f, struct render_rules *out);
+
 /* What the body of GET /v1/models says together with its headers: the profile, or NULL. For tests, and for detect. */
 const struct engine_profile *engine_of_models(const struct client_answer *a);
 

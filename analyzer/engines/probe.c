@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/json_member.h"
 #include "base/json_out.h"
+#include "engines/probe_request.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -12,8 +13,6 @@
 #define PROBE_LIMIT_S 600.0
 #define METRICS_LIMIT_S 60.0
 #define METRICS_MAX ((size_t)8 << 20)
-/* Sentences of the probe's prompt: some 700 tokens, more than any block or template header. */
-#define SENTENCES 48
 /* System prompt and tool of PROBE_HEAD are half of it each, less what a template adds and a block that is not whole. */
 #define HEAD_SHARE 0.25
 #define HALF 0.5
@@ -33,102 +32,6 @@ void engine_prompt_tokens(const struct engine_facts *facts, const struct exchang
 		*prompt += u->cache_read > 0 ? u->cache_read : 0;
 		*prompt += u->cache_creation > 0 ? u->cache_creation : 0;
 	}
-}
-
-/* What a small request says: one user message, or the conversation that system turns are tried on. */
-enum probe_text { PROBE_SINGLE, PROBE_CONVERSATION, PROBE_WITH_TURN, PROBE_CONTINUED, PROBE_HEAD };
-
-struct probe_request {
-	bool messages; /* the Anthropic route */
-	uint64_t seed; /* of the user's text; PROBE_HEAD: of the system prompt */
-	uint64_t tool_seed;
-	const char *salt; /* NULL: none */
-	enum probe_text text;
-};
-
-static void add_message(struct json_out *j, const char *role, struct str content)
-{
-	json_out_object(j, NULL);
-	json_out_cstr(j, "role", role);
-	json_out_str(j, "content", content);
-	json_out_end(j);
-}
-
-static void write_text(uint64_t seed, unsigned sentences, struct buf *text)
-{
-	buf_init(text, 64 << 10);
-	buf_printf(text, "%llu ", (unsigned long long)seed);
-	for (unsigned i = 0; i < sentences; i++)
-		buf_printf(text, "Line %u of a test of the connection, with the number %llu in it. ", i + 1,
-			   (unsigned long long)((seed >> (i % 16)) % 997 + i));
-}
-
-static void add_tool(struct json_out *j, bool messages, uint64_t seed)
-{
-	struct buf text;
-
-	write_text(seed, SENTENCES / 2, &text);
-	json_out_array(j, "tools");
-	json_out_object(j, NULL);
-	if (!messages) {
-		json_out_cstr(j, "type", "function");
-		json_out_object(j, "function");
-	}
-	json_out_cstr(j, "name", "test");
-	json_out_str(j, "description", buf_str(&text));
-	json_out_object(j, messages ? "input_schema" : "parameters");
-	json_out_cstr(j, "type", "object");
-	json_out_object(j, "properties");
-	json_out_end(j);
-	json_out_end(j);
-	if (!messages)
-		json_out_end(j);
-	json_out_end(j);
-	json_out_end(j);
-	buf_release(&text);
-}
-
-/* A body of either API: the words are the same, and so is everything but the names around them. */
-static void write_body(const struct engine_facts *f, const struct probe_request *r, struct buf *body)
-{
-	struct json_out j;
-	struct buf text;
-	bool head = r->text == PROBE_HEAD;
-
-	write_text(r->seed, head ? SENTENCES / 2 : SENTENCES, &text);
-	json_out_init(&j, body, false);
-	json_out_object(&j, NULL);
-	json_out_cstr(&j, "model", f->model ? f->model : "default_model");
-	json_out_int(&j, "max_tokens", 1);
-	if (head)
-		add_tool(&j, r->messages, r->tool_seed);
-	if (head && r->messages)
-		json_out_str(&j, "system", buf_str(&text));
-	json_out_array(&j, "messages");
-	if (head && !r->messages)
-		add_message(&j, "system", buf_str(&text));
-	add_message(&j, "user", head ? STR("Go on.") : buf_str(&text));
-	if (!head && r->text != PROBE_SINGLE) {
-		add_message(&j, "assistant", STR("Good."));
-		add_message(&j, "user", STR("Go on."));
-	}
-	if (r->text == PROBE_WITH_TURN || r->text == PROBE_CONTINUED) {
-		add_message(&j, "assistant", STR("Done."));
-		if (r->text == PROBE_WITH_TURN)
-			add_message(&j, "system", STR("A note between the turns."));
-		add_message(&j, "user", STR("Go on."));
-	}
-	json_out_end(&j);
-	json_out_bool(&j, "stream", true);
-	if (!r->messages) {
-		json_out_object(&j, "stream_options");
-		json_out_bool(&j, "include_usage", true);
-		json_out_end(&j);
-	}
-	if (r->salt)
-		json_out_cstr(&j, f->profile->salt_member, r->salt);
-	json_out_end(&j);
-	buf_release(&text);
 }
 
 static double seconds_of(const struct client_answer *a)
@@ -160,7 +63,7 @@ static enum client_outcome ask(struct client *client, const struct base_url *bas
 					 .limit_s = PROBE_LIMIT_S};
 
 	buf_init(&body, 256 << 10);
-	write_body(f, r, &body);
+	probe_request_write(f, r, &body);
 	request.body = buf_str(&body);
 	enum client_outcome outcome = client_fetch(client, base, &request, a);
 	buf_release(&body);

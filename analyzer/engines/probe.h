@@ -35,6 +35,14 @@ void engine_warm_up(struct client *client, const struct base_url *base, struct e
  */
 void engine_probe_head(struct client *client, const struct base_url *base, struct engine_facts *facts);
 
+/*
+ * Both of the routes that lay a prompt out or cut it into tokens (llama.cpp, vLLM): nothing is computed, no cache
+ * touched. What the template does is told; vLLM's Anthropic route merges to the head what a template refuses, since
+ * 0.32 and only then: of older ones FATE_UNKNOWN stays where the template takes system turns. Nothing is filled in
+ * where there are no such routes.
+ */
+void engine_ask_layout(struct client *client, const struct base_url *base, struct engine_facts *facts);
+
 /* Prompt tokens and cached tokens of an answer, by the API's own way of counting; -1: not told. */
 void engine_prompt_tokens(const struct engine_facts *facts, const struct exchange *x, int64_t *prompt, int64_t *cached);
 

@@ -6,6 +6,7 @@ const struct engine_profile engine_profiles[] = {
 	{
 		.name = "llama.cpp",
 		.engine = ENGINE_LLAMACPP,
+		.counts = COUNTS_TEMPLATE,
 		.anthropic_route = true,
 		.reports_cached = true,
 		.reset = RESET_SLOTS,
@@ -18,6 +19,7 @@ const struct engine_profile engine_profiles[] = {
 	{
 		.name = "vllm",
 		.engine = ENGINE_VLLM,
+		.counts = COUNTS_CHAT,
 		.anthropic_route = true,
 		.reports_cached = true,
 		.cached_switch = "--enable-prompt-tokens-details",
@@ -32,6 +34,7 @@ const struct engine_profile engine_profiles[] = {
 	{
 		.name = "sglang",
 		.engine = ENGINE_SGLANG,
+		.counts = COUNTS_LENGTH,
 		.anthropic_route = true,
 		.reports_cached = true,
 		.absent_is_zero = true,
@@ -53,6 +56,7 @@ const struct engine_profile engine_profiles[] = {
 	{
 		.name = "lmstudio",
 		.engine = ENGINE_LMSTUDIO,
+		.counts = COUNTS_LENGTH,
 		.anthropic_route = true,
 		.reset = RESET_LMSTUDIO_UNLOAD,
 		.reset_unloads = true,
@@ -71,6 +75,7 @@ const struct engine_profile engine_profiles[] = {
 	{
 		.name = "anthropic",
 		.engine = ENGINE_ANTHROPIC,
+		.counts = COUNTS_LENGTH,
 		.anthropic_route = true,
 		.reports_cached = true,
 		.cache_is_asked_for = true,
@@ -79,6 +84,7 @@ const struct engine_profile engine_profiles[] = {
 	{
 		.name = "mock",
 		.engine = ENGINE_UNKNOWN,
+		.counts = COUNTS_LENGTH,
 		.anthropic_route = true,
 		.reports_cached = true,
 		.reset = RESET_POST,

@@ -13,6 +13,14 @@
 
 #include <stdbool.h>
 
+/* How a prompt's tokens are had without computing. */
+enum count_kind {
+	COUNTS_NONE,
+	COUNTS_LENGTH,   /* POST /v1/messages/count_tokens: how many */
+	COUNTS_CHAT,     /* POST /tokenize with messages: the tokens, as the template lays them out */
+	COUNTS_TEMPLATE, /* POST /apply-template, then POST /tokenize: the same */
+};
+
 enum reset_kind {
 	RESET_NONE,
 	RESET_POST,            /* reset_path; 2xx is success, unless the body says {"success":false} */
@@ -25,6 +33,7 @@ struct engine_profile {
 	const char *name;   /* what --engine takes; of those that render/backend.h knows its name */
 	enum engine engine; /* ENGINE_UNKNOWN: no rules of rendering are known */
 	bool anthropic_route;
+	enum count_kind counts;
 	bool reports_cached;       /* can tell cached tokens at all */
 	bool absent_is_zero;       /* leaves the member out when nothing was cached */
 	const char *cached_switch; /* what makes it tell them; NULL: nothing is needed */

@@ -107,6 +107,11 @@ void backend_rules(const struct backend *b, struct render_rules *out)
 		out->system_turns = TURNS_HOISTED;
 }
 
+bool engine_truncates(enum engine engine)
+{
+	return engine == ENGINE_OLLAMA || engine == ENGINE_LMSTUDIO;
+}
+
 const char *engine_name(enum engine engine)
 {
 	return engine_names[engine];

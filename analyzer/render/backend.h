@@ -84,6 +84,8 @@ void backend_name(const struct backend *b, char *out, size_t out_bytes);
 /* The rules; of an unknown template those of TEMPLATE_PLAIN. */
 void backend_rules(const struct backend *b, struct render_rules *out);
 
+/* Cuts the oldest messages off a prompt that is too long, and says nothing; others refuse it. */
+bool engine_truncates(enum engine engine);
 /* "llama.cpp", …; "unknown". */
 const char *engine_name(enum engine engine);
 enum engine engine_from_name(struct str name);

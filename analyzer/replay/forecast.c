@@ -18,15 +18,7 @@ struct forecast_entry {
 void forecast_init(struct forecast *f, const struct engine_facts *facts)
 {
 	*f = (struct forecast){0};
-	backend_rules(&facts->backend, &f->rules);
-	if (facts->block_tokens > 0)
-		f->rules.block_tokens = (unsigned)facts->block_tokens;
-	if (facts->system_turns == FATE_IN_PLACE)
-		f->rules.system_turns = TURNS_IN_PLACE;
-	else if (facts->system_turns == FATE_HOISTED)
-		f->rules.system_turns = TURNS_HOISTED;
-	if (facts->head_order != HEAD_UNKNOWN)
-		f->rules.tools = facts->head_order == HEAD_TOOLS_FIRST ? TOOLS_BEFORE_SYSTEM : TOOLS_AFTER_SYSTEM;
+	engine_facts_rules(facts, &f->rules);
 }
 
 static void release(struct forecast_entry **table)

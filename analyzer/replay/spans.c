@@ -7,25 +7,7 @@
 
 bool span_member(struct str object, struct str key, struct json_value *out)
 {
-	struct json_scan s;
-	struct json_level level;
-	struct json_value v;
-	struct str name;
-	bool found = false;
-
-	json_scan_init(&s, object);
-	if (!object.p || json_peek(&s) != JSON_OBJECT || json_enter(&s, JSON_OBJECT, &level) < 0)
-		return false;
-	while (json_next(&s, &level, &name)) {
-		bool is = json_string_eq(name, key);
-		if (json_read(&s, &v) < 0)
-			return false;
-		if (is) {
-			*out = v;
-			found = true;
-		}
-	}
-	return found && !s.error;
+	return json_span_member(object, key, out);
 }
 
 struct str span_text(struct str object, struct str key)

@@ -97,7 +97,7 @@ int verdict_cause(struct report *report, struct verdict *out, char *error, size_
 	int result;
 
 	if (recognised)
-		result = why_verdicts_one(report, &out->backend, true, &v, error, error_bytes);
+		result = why_verdicts_one(report, &out->backend, NULL, &v, error, error_bytes);
 	else
 		result = why_verdicts_build(report, &v, error, error_bytes);
 	if (result == 0) {

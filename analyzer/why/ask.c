@@ -9,6 +9,8 @@
 
 #define BODY_MAX ((size_t)1 << 30)
 #define ANSWER_MAX ((size_t)256 << 20)
+/* Who has answered none of so many is not asked any more. */
+#define ASK_IN_VAIN 3
 /* What two prompts may differ by at their ends and still be said to be laid out alike. */
 #define ALIKE_TOKENS 48
 
@@ -23,7 +25,7 @@ struct asking {
 	const struct base_url *base;
 	const struct engine_facts *facts;
 	struct report *report;
-	struct render_rules rules;
+	struct render_rules rules; /* that the misses were judged by */
 	struct ask_counts *counts;
 	struct token_list lists[2]; /* those asked for last */
 	unsigned next;
@@ -50,24 +52,8 @@ static bool post(struct asking *a, const char *path, enum kvs_llm_api api, struc
 /* The value of a member of an object, as it stands; absent if there is none. */
 static struct str member(struct str json, const char *name)
 {
-	struct json_scan s;
-	struct json_level level;
 	struct json_value v;
-	struct str key;
-
-	json_scan_init(&s, json);
-	if (json_enter(&s, JSON_OBJECT, &level) < 0)
-		return STR_NONE;
-	while (json_next(&s, &level, &key)) {
-		if (!json_string_eq(key, str_from(name))) {
-			json_skip(&s);
-			continue;
-		}
-		json_peek(&s);
-		size_t start = s.at;
-		return json_read(&s, &v) < 0 ? STR_NONE : (struct str){json.p + start, s.at - start};
-	}
-	return STR_NONE;
+	return json_span_member(json, str_from(name), &v) ? v.raw : STR_NONE;
 }
 
 /* "[1, 2, 3]" */
@@ -160,7 +146,7 @@ static const struct token_list *tokens_of(struct asking *a, uint32_t exchange)
 	list->exchange = LINEAGE_NONE;
 	buf_init(&chat, BODY_MAX);
 	if (chat_body(a, exchange, &chat)) {
-		if (a->facts->backend.engine == ENGINE_LLAMACPP) {
+		if (a->facts->profile->counts == COUNTS_TEMPLATE) {
 			ok = tokens_of_template(a, buf_str(&chat), list);
 		} else {
 			if (post(a, "/tokenize", KVS_API_NONE, buf_str(&chat), &answer))
@@ -287,18 +273,18 @@ int ask_misses(struct client *client, const struct base_url *base, const struct 
 			   .report = report,
 			   .counts = out,
 			   .lists = {{.exchange = LINEAGE_NONE}, {.exchange = LINEAGE_NONE}}};
-	enum engine engine = facts->backend.engine;
-	bool templated = engine == ENGINE_LLAMACPP || engine == ENGINE_VLLM;
+	enum count_kind counts = facts->profile->counts;
+	bool templated = counts == COUNTS_TEMPLATE || counts == COUNTS_CHAT;
 	struct order *order = malloc((why->nmisses + 1) * sizeof(*order));
 
 	*out = (struct ask_counts){0};
 	if (!order)
 		return -1;
-	backend_rules(&why->backend, &a.rules);
+	a.rules = why->rules;
 	for (size_t i = 0; i < why->nmisses; i++)
 		order[i] = (struct order){why->misses[i].lost_tokens, why->misses[i].cause->expected, i};
 	qsort(order, why->nmisses, sizeof(*order), by_loss);
-	for (size_t i = 0; i < why->nmisses && i < ASK_MISSES_MAX; i++) {
+	for (size_t i = 0; i < why->nmisses && i < ASK_MISSES_MAX && counts != COUNTS_NONE; i++) {
 		struct why_miss *m = &why->misses[order[i].miss];
 		bool alike = false;
 		out->asked++;
@@ -308,6 +294,8 @@ int ask_misses(struct client *client, const struct base_url *base, const struct 
 		} else if (count(&a, m)) {
 			m->counted = true;
 			out->lengths++;
+		} else if (out->asked >= ASK_IN_VAIN && out->counted + out->lengths == 0) {
+			break;
 		}
 		if (alike && !m->cause->expected) {
 			out->refuted++;

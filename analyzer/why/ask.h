@@ -8,7 +8,10 @@
  *
  *     llama.cpp     POST /apply-template, then POST /tokenize: the tokens themselves, and where two prompts part
  *     vllm          POST /tokenize with the messages: the same
- *     others        POST /v1/messages/count_tokens: the length; where they part stays a share of it
+ *     sglang, lmstudio, anthropic
+ *                   POST /v1/messages/count_tokens: the length; where they part stays a share of it
+ *     mlx-lm, ollama
+ *                   nothing: the counts stay what they were
  *
  * A request is sent as the backend's own Anthropic route would hand it to the template: converted, with system turns
  * and the billing block treated by the rules of the verdict. Nothing is generated and no cache is touched.
@@ -18,7 +21,7 @@
 #include "why/why.h"
 
 struct ask_counts {
-	uint64_t asked;   /* misses */
+	uint64_t asked;   /* misses; 0: the engine has no route for it */
 	uint64_t counted; /* of them: both lengths, and the place where they part */
 	uint64_t lengths; /* of them: the length alone */
 	uint64_t refuted; /* the real template lays them out alike: they were taken out */

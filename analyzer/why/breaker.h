@@ -50,6 +50,7 @@ enum breaker_hurts {
 	HURTS_THINKING_DROPPED_OLD, /* leave old thinking out once a new user message comes */
 	HURTS_TOOLS_MOVED,          /* render the tools before the newest user message */
 	HURTS_FEW_SLOTS,            /* keep few conversations at a time */
+	HURTS_FULL,                 /* have a cache of a size that a user can reach */
 	HURTS_NO_TRIM,              /* have caches that some models cannot cut back */
 	HURTS_TRUNCATES,            /* cut long prompts silently */
 	HURTS_ANTHROPIC,            /* cache what is marked, for a time */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "why/candidates.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,14 +17,15 @@
 struct features {
 	bool tools, turns, thinking, text, results; /* any such parts */
 	bool billing;                               /* several attribution blocks */
-	bool heads;  /* tools or system prompt differ within a conversation, or between two that share one */
-	bool cached; /* the responses say what was reused */
+	bool heads;   /* tools or system prompt differ within a conversation, or between two that share one */
+	bool cached;  /* the responses say what was reused */
+	bool shrinks; /* a prompt was counted shorter than its parent */
 };
 
 /* Rules for these traces, and what else of a backend counts in them. */
 struct key {
 	struct render_rules rules;
-	bool anthropic, effort_in_prompt;
+	bool anthropic, effort_in_prompt, truncates;
 };
 
 /* What is judged once, and the backends that it is judged for. */
@@ -108,13 +110,20 @@ static void look(const struct report *r, struct features *f)
 		}
 	}
 	f->heads = heads_vary(r);
+	for (size_t i = 0; i < r->nexchanges; i++) {
+		const struct report_exchange *e = &r->exchanges[i];
+		const struct report_exchange *parent = e->parent == LINEAGE_NONE ? NULL : &r->exchanges[e->parent];
+		f->shrinks = f->shrinks || (parent && e->basis == TOKENS_REPORTED && parent->basis == TOKENS_REPORTED &&
+					    e->prompt < parent->prompt);
+	}
 }
 
 /* Rules that come to the same for these traces become equal ones. */
 static struct key key_of(const struct features *has, const struct backend *b)
 {
 	struct key k = {.anthropic = has->cached && b->engine == ENGINE_ANTHROPIC,
-			.effort_in_prompt = has->cached && b->chat_template == TEMPLATE_GPT_OSS};
+			.effort_in_prompt = has->cached && b->chat_template == TEMPLATE_GPT_OSS,
+			.truncates = has->shrinks && engine_truncates(b->engine)};
 	struct render_rules *r = &k.rules;
 
 	backend_rules(b, r);
@@ -141,7 +150,7 @@ static bool keys_equal(const struct key *a, const struct key *b)
 	return r->tools == s->tools && r->system_turns == s->system_turns && r->billing == s->billing &&
 	       r->thinking == s->thinking && r->block_tokens == s->block_tokens &&
 	       r->text_before_tool_results == s->text_before_tool_results && a->anthropic == b->anthropic &&
-	       a->effort_in_prompt == b->effort_in_prompt;
+	       a->effort_in_prompt == b->effort_in_prompt && a->truncates == b->truncates;
 }
 
 static void add_candidate(struct work *w, const struct backend *b)
@@ -400,16 +409,19 @@ no_memory:
 	return -1;
 }
 
-int why_verdicts_one(struct report *report, const struct backend *backend, bool recognised, struct why_verdicts *out,
-		     char *error, size_t error_bytes)
+int why_verdicts_one(struct report *report, const struct backend *backend, const struct render_rules *rules,
+		     struct why_verdicts *out, char *error, size_t error_bytes)
 {
+	struct render_rules tables;
+
 	*out = (struct why_verdicts){.list = calloc(1, sizeof(*out->list)), .ncandidates = 1};
 	if (!out->list) {
 		snprintf(error, error_bytes, "out of memory");
 		return -1;
 	}
 	out->n = 1;
-	return why_build(report, backend, recognised, &out->list[0], error, error_bytes);
+	backend_rules(backend, &tables);
+	return why_build_by(report, backend, rules ? rules : &tables, true, &out->list[0], error, error_bytes);
 }
 
 void why_verdicts_release(struct why_verdicts *v)

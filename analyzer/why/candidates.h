@@ -32,9 +32,9 @@ struct why_verdicts {
  */
 int why_verdicts_build(struct report *report, struct why_verdicts *out, char *error, size_t error_bytes)
 	__attribute__((warn_unused_result));
-/* The same for one backend. */
-int why_verdicts_one(struct report *report, const struct backend *backend, bool recognised, struct why_verdicts *out,
-		     char *error, size_t error_bytes) __attribute__((warn_unused_result));
+/* The one of a backend. rules: what it does to a prompt, NULL: as in the tables. */
+int why_verdicts_one(struct report *report, const struct backend *backend, const struct render_rules *rules,
+		     struct why_verdicts *out, char *error, size_t error_bytes) __attribute__((warn_unused_result));
 void why_verdicts_release(struct why_verdicts *v);
 
 /* Verdicts that are not ruled out; they stand first. */

@@ -13,6 +13,10 @@
 #define BETWEEN_MAX 4096
 #define BEFORE_MAX 64
 #define CONVERSATIONS_MAX 64
+/* By how much counts differ that mean the same: a block, a generation prompt. */
+#define SLACK_TOKENS 64
+/* Reuse of less says nothing of a cache's size. */
+#define PLATEAU_MIN 128
 /* A prompt of which this much was reused has been held. */
 #define HELD_SHARE 0.9
 
@@ -80,9 +84,11 @@ static void look_between(const struct report *r, uint32_t from, uint32_t to, str
 
 void server_learn(const struct report *r, struct server_memory *out)
 {
-	*out = (struct server_memory){0, 0};
+	*out = (struct server_memory){0, 0, 0};
 	for (uint32_t i = 0; i < r->nexchanges; i++) {
 		const struct report_exchange *e = &r->exchanges[i];
+		if (e->cached != TOKENS_UNKNOWN && e->cached > out->longest)
+			out->longest = e->cached;
 		if (e->parent == LINEAGE_NONE || e->cached == TOKENS_UNKNOWN || e->cached <= 0)
 			continue;
 		int64_t parent = r->exchanges[e->parent].prompt;
@@ -97,15 +103,40 @@ void server_learn(const struct report *r, struct server_memory *out)
 	}
 }
 
-/*
- * Could what was served in between have pushed the conversation out of a cache that has held so much before? Slots
- * count conversations, pools of blocks and host caches count tokens, of which a conversation has a few more with every
- * turn.
- */
-static bool evicted(const struct between *b, const struct server_memory *memory, int64_t own_tokens)
+/* As many others as never before: slots count conversations. */
+static bool pushed_out(const struct between *b, const struct server_memory *memory)
 {
-	return b->others > 0 &&
-	       (b->others > memory->conversations || b->tokens + own_tokens > memory->tokens + memory->tokens / 4);
+	return b->others > memory->conversations;
+}
+
+/*
+ * As many tokens as never before: pools of blocks and host caches count them, of which a conversation has a few more
+ * with every turn.
+ */
+static bool overflowed(const struct between *b, const struct server_memory *memory, int64_t own_tokens)
+{
+	return b->others > 0 && b->tokens + own_tokens > memory->tokens + memory->tokens / 4;
+}
+
+/* A request to which only its own conversation had been served since its parent, and whose prompt continues that one.
+ */
+static bool alone(const struct report *r, uint32_t exchange, int64_t *parent_tokens)
+{
+	const struct report_exchange *e = &r->exchanges[exchange];
+	struct between b;
+
+	if (e->parent == LINEAGE_NONE || e->cached == TOKENS_UNKNOWN)
+		return false;
+	*parent_tokens = r->exchanges[e->parent].prompt;
+	if (*parent_tokens == TOKENS_UNKNOWN)
+		return false;
+	look_between(r, e->parent, exchange, &b);
+	return b.others == 0 && !b.failed;
+}
+
+static bool held(const struct report_exchange *e, int64_t parent_tokens)
+{
+	return (double)e->cached >= HELD_SHARE * (double)parent_tokens;
 }
 
 /*
@@ -127,20 +158,92 @@ static bool all_or_nothing(const struct report *r, uint32_t exchange)
 	unsigned nothing = 0;
 	for (uint32_t i = 0; i < r->nexchanges; i++) {
 		const struct report_exchange *e = &r->exchanges[i];
-		if (e->lineage != r->exchanges[exchange].lineage || e->parent == LINEAGE_NONE ||
-		    e->cached == TOKENS_UNKNOWN)
-			continue;
-		const struct report_exchange *parent = &r->exchanges[e->parent];
-		struct between b;
-		look_between(r, e->parent, i, &b);
-		if (b.others > 0 || b.failed || parent->prompt == TOKENS_UNKNOWN)
+		int64_t parent;
+		if (e->lineage != r->exchanges[exchange].lineage || !alone(r, i, &parent))
 			continue;
 		if (e->cached == 0)
 			nothing++;
-		else if ((double)e->cached < HELD_SHARE * (double)parent->prompt)
+		else if (!held(e, parent))
 			return false;
 	}
 	return nothing >= 2;
+}
+
+/*
+ * Where reuse ends: nobody in between, and twice at least no more was reused than this, though more was there; nothing
+ * on this server was ever reused beyond it.
+ */
+static bool plateau(const struct report *r, uint32_t exchange, const struct server_memory *memory)
+{
+	const struct report_exchange *now = &r->exchanges[exchange];
+	unsigned times = 0;
+	int64_t parent;
+
+	if (now->cached < PLATEAU_MIN || now->cached + SLACK_TOKENS < memory->longest || !alone(r, exchange, &parent))
+		return false;
+	for (uint32_t i = 0; i < r->nexchanges; i++) {
+		const struct report_exchange *e = &r->exchanges[i];
+		if (same_server(e->x, now->x) && e->cached + SLACK_TOKENS >= memory->longest && alone(r, i, &parent) &&
+		    parent > memory->longest + SLACK_TOKENS)
+			times++;
+	}
+	return times >= 2;
+}
+
+/*
+ * The same of caches that keep a prompt whole or not at all: within this conversation, nobody in between, all that
+ * continued a prompt up to a length found it, and all that continued a longer one did not; twice at least each.
+ */
+static bool too_long(const struct report *r, uint32_t exchange, int64_t *longest)
+{
+	int64_t most_held = 0, least_lost = INT64_MAX;
+	unsigned nheld = 0, nlost = 0;
+
+	for (uint32_t i = 0; i < r->nexchanges; i++) {
+		const struct report_exchange *e = &r->exchanges[i];
+		int64_t parent;
+		if (e->lineage != r->exchanges[exchange].lineage || !alone(r, i, &parent))
+			continue;
+		if (held(e, parent)) {
+			nheld++;
+			most_held = parent > most_held ? parent : most_held;
+		} else if (e->repeated != TOKENS_UNKNOWN && (double)e->repeated >= HELD_SHARE * (double)parent) {
+			nlost++;
+			least_lost = parent < least_lost ? parent : least_lost;
+		}
+	}
+	*longest = most_held;
+	return nheld >= 2 && nlost >= 2 && most_held < least_lost;
+}
+
+/* What another conversation and this one share, by what the first request of either found. */
+static int64_t shared_with(const struct report *r, uint32_t lineage)
+{
+	for (uint32_t i = 0; i < r->nexchanges; i++)
+		if (r->exchanges[i].lineage == lineage && r->exchanges[i].cached != TOKENS_UNKNOWN)
+			return r->exchanges[i].cached;
+	return TOKENS_UNKNOWN;
+}
+
+/*
+ * Others were served, and the beginning of the prompt was still there and the rest was not: a slot that was taken keeps
+ * no more than what the two conversations share.
+ */
+static bool cut_short(const struct report *r, uint32_t exchange, const struct between *b,
+		      const struct server_memory *memory, int64_t *holds)
+{
+	const struct report_exchange *e = &r->exchanges[exchange];
+	int64_t shared = shared_with(r, e->lineage);
+
+	if (b->others == 0 || e->cached < PLATEAU_MIN)
+		return false;
+	for (size_t i = 0; i < b->others; i++) {
+		int64_t with = shared_with(r, b->lineages[i]);
+		if (with == TOKENS_UNKNOWN || with > e->cached - PLATEAU_MIN)
+			return false;
+	}
+	*holds = e->cached + b->tokens;
+	return shared != TOKENS_UNKNOWN && shared <= e->cached - PLATEAU_MIN && memory->tokens <= *holds + *holds / 4;
 }
 
 static uint64_t began(const struct report *r, const struct report_exchange *e)
@@ -150,7 +253,7 @@ static uint64_t began(const struct report *r, const struct report_exchange *e)
 }
 
 static const char *cause(const struct report *r, uint32_t exchange, const struct backend *backend,
-			 const struct server_memory *memory)
+			 const struct server_memory *memory, int64_t *cache_tokens)
 {
 	const struct report_exchange *e = &r->exchanges[exchange], *parent = &r->exchanges[e->parent];
 	uint64_t now = began(r, e), then = began(r, parent);
@@ -174,15 +277,35 @@ static const char *cause(const struct report *r, uint32_t exchange, const struct
 		return "restart";
 	if (signs.parameters_changed && (backend->chat_template == TEMPLATE_GPT_OSS || between.others == 0))
 		return "parameters_changed";
-	if (evicted(&between, memory, parent->prompt) || only_end_lost(&between, e))
+	/* Nobody takes anybody's place there. */
+	if (backend->engine == ENGINE_ANTHROPIC)
+		return "unknown";
+	if (cut_short(r, exchange, &between, memory, cache_tokens))
+		return "cache_too_small";
+	*cache_tokens = TOKENS_UNKNOWN;
+	if (pushed_out(&between, memory))
 		return "slot_evicted";
+	if (overflowed(&between, memory, parent->prompt)) {
+		*cache_tokens = memory->tokens;
+		return "cache_too_small";
+	}
+	if (only_end_lost(&between, e))
+		return "slot_evicted";
+	if (plateau(r, exchange, memory)) {
+		*cache_tokens = memory->longest;
+		return "cache_too_small";
+	}
+	if (too_long(r, exchange, cache_tokens))
+		return "cache_too_small";
+	*cache_tokens = TOKENS_UNKNOWN;
 	if (e->cached == 0 && all_or_nothing(r, exchange))
 		return "not_trimmable";
 	return "unknown";
 }
 
 const struct breaker *server_cause(const struct report *report, uint32_t exchange, const struct backend *backend,
-				   const struct server_memory *memory)
+				   const struct server_memory *memory, int64_t *cache_tokens)
 {
-	return breaker_find(cause(report, exchange, backend, memory));
+	*cache_tokens = TOKENS_UNKNOWN;
+	return breaker_find(cause(report, exchange, backend, memory, cache_tokens));
 }

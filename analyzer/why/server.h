@@ -7,7 +7,9 @@
  * in between, how long that was ago, and what the request says besides its prompt.
  *
  * The model of its cache is simple: what it has held once while other conversations were served, it can hold again. A
- * loss is put down to the requests in between only if they were more conversations, or more tokens, than that.
+ * loss is put down to the requests in between only if they were more conversations, or more tokens, than that; to its
+ * size where reuse ends at a length that nothing ever went beyond, or where the beginning of a prompt stayed and the
+ * rest did not.
  */
 
 #include "render/backend.h"
@@ -17,13 +19,17 @@
 struct server_memory {
 	uint64_t conversations; /* others that were served while a prefix stayed in the cache */
 	int64_t tokens;         /* theirs and its own */
+	int64_t longest;        /* most tokens that were ever reused */
 };
 
 /* What the trace proves of the cache. Time linear in the requests and in how far apart a conversation's own stand. */
 void server_learn(const struct report *report, struct server_memory *out);
 
-/* Never NULL. `exchange` has a parent and reported tokens. */
+/*
+ * Never NULL. `exchange` has a parent and reported tokens. *cache_tokens becomes what the cache seems to hold where it
+ * is said to be too small, else TOKENS_UNKNOWN.
+ */
 const struct breaker *server_cause(const struct report *report, uint32_t exchange, const struct backend *backend,
-				   const struct server_memory *memory);
+				   const struct server_memory *memory, int64_t *cache_tokens);
 
 #endif

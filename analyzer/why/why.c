@@ -67,6 +67,7 @@ static struct why_miss *add_miss(struct judge *j, uint32_t exchange, const struc
 			       .matched_tokens = r->matched_tokens,
 			       .prompt_tokens = r->prompt_tokens,
 			       .lost_tokens = TOKENS_UNKNOWN,
+			       .cache_tokens = TOKENS_UNKNOWN,
 			       .seconds_lost = NAN};
 	return m;
 }
@@ -126,10 +127,10 @@ static bool engine_says(const struct judge *j, const struct exchange *x)
 }
 
 /* The prompt that the backend counted is shorter than the one before, though the request is longer. */
-static bool truncated(const struct report_exchange *e, const struct report_exchange *parent, const struct view *old,
-		      const struct view *new)
+static bool truncated(enum engine engine, const struct report_exchange *e, const struct report_exchange *parent,
+		      const struct view *old, const struct view *new)
 {
-	return e->basis == TOKENS_REPORTED && parent->basis == TOKENS_REPORTED &&
+	return engine_truncates(engine) && e->basis == TOKENS_REPORTED && parent->basis == TOKENS_REPORTED &&
 	       new->rendered.bytes >= old->rendered.bytes && e->prompt < parent->prompt;
 }
 
@@ -153,10 +154,11 @@ static void judge_broken(struct judge *j, uint32_t exchange, const struct view *
 	/* Where nothing comes again behind the place (a turn taken back, another question asked) nothing is lost. */
 	if (x.cause->expected || worth) {
 		struct why_miss *m = add_broken(j, exchange, new, &x);
+		int64_t holds;
 		if (m && e->cached != TOKENS_UNKNOWN && !m->cause->expected && m->matched_tokens > negligible(j) &&
 		    (double)e->cached < SHORTFALL * (double)(m->matched_tokens - negligible(j)))
 			explain_add_behind(m->behind, m->cause,
-					   server_cause(j->report, exchange, &j->out->backend, &j->memory));
+					   server_cause(j->report, exchange, &j->out->backend, &j->memory, &holds));
 	}
 	explained_release(&x);
 }
@@ -190,15 +192,19 @@ static void judge_pair(struct judge *j, uint32_t exchange, const struct view *ol
 			judge_broken(j, exchange, old, new, &c);
 		return;
 	}
-	if (!c.differs && truncated(e, parent, old, new)) {
+	if (!c.differs && truncated(j->out->backend.engine, e, parent, old, new)) {
 		add_miss(j, exchange, breaker_find("prompt_truncated"));
 		return;
 	}
 	if (e->cached == TOKENS_UNKNOWN || due == TOKENS_UNKNOWN || held)
 		return;
-	struct why_miss *m = add_miss(j, exchange, server_cause(report, exchange, &j->out->backend, &j->memory));
-	if (m)
+	int64_t holds;
+	struct why_miss *m =
+		add_miss(j, exchange, server_cause(report, exchange, &j->out->backend, &j->memory, &holds));
+	if (m) {
 		m->lost_tokens = due - e->cached;
+		m->cache_tokens = holds;
+	}
 }
 
 /*
@@ -313,7 +319,7 @@ int why_build_by(struct report *report, const struct backend *backend, const str
 	struct judge j = {.report = report, .out = out};
 	size_t lineages = report->lineages.n;
 
-	*out = (struct why){.backend = *backend, .recognised = recognised};
+	*out = (struct why){.backend = *backend, .rules = *rules, .recognised = recognised};
 	bool ready = views_init(&j.views, report, rules) == 0 && clients_init(&j.clients, report) == 0;
 	server_learn(report, &j.memory);
 	out->requests = calloc(report->nexchanges + 1, sizeof(*out->requests));

@@ -51,13 +51,15 @@ struct why_miss {
 	char *old_text, *new_text; /* excerpts, escaped, secrets masked; NULL: not kept */
 	bool counted;              /* by the backend's tokenizer, see why/ask.h; false: as the request's basis says */
 	int64_t matched_tokens, prompt_tokens;
-	int64_t lost_tokens; /* what would be reused were the cause undone, and those behind it; -1: unknown */
-	double seconds_lost; /* marginal, NaN: unknown; set by cost */
+	int64_t lost_tokens;  /* what would be reused were the cause undone, and those behind it; -1: unknown */
+	int64_t cache_tokens; /* what the cache seems to hold, where it is too small; -1: not known */
+	double seconds_lost;  /* marginal, NaN: unknown; set by cost */
 };
 
 /* One backend under which the same requests were judged. */
 struct why {
 	struct backend backend;
+	struct render_rules rules;    /* that it was judged by */
 	bool recognised;              /* found in the responses or given; false: one of several candidates */
 	struct why_request *requests; /* as report.exchanges */
 	struct why_miss *misses;      /* in the order of requests */

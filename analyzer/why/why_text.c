@@ -43,6 +43,8 @@ static void place(const struct report *report, const struct why *w, const struct
 		buf_printf(to, ", diverges at token %s with %s", units_count(m->token_offset, tokens), m->path);
 	else if (!m->broken)
 		buf_puts(to, ", the prompt is unbroken");
+	if (m->cache_tokens > 0)
+		buf_printf(to, "; the cache seems to hold about %s", units_count(m->cache_tokens, tokens));
 }
 
 static void excerpts(const struct why_miss *m, const struct text_style *s, struct buf *to)
@@ -249,6 +251,7 @@ static void miss_json(const struct report *report, const struct why *w, const st
 	json_out_int_or_null(j, "matched_any_tokens", w->requests[m->exchange].matched_any_tokens);
 	json_out_int_or_null(j, "prompt_tokens", m->prompt_tokens);
 	json_out_int_or_null(j, "lost_tokens", m->lost_tokens);
+	json_out_int_or_null(j, "cache_tokens", m->cache_tokens);
 	json_out_cstr(j, "tokens_basis", m->counted ? "counted" : tokens_basis_name(e->basis));
 	json_out_cstr(j, "old", m->old_text);
 	json_out_cstr(j, "new", m->new_text);

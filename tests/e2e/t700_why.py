@@ -139,8 +139,8 @@ with t.mock(*lib.FAST) as mock:
 turned = [("s", agent, body) for pair in zip(a.bodies, b.bodies) for agent, body in zip((None, "reader"), pair)]
 run, log = send(turned, "--cache-tokens", str(largest + 200))
 causes = collections.Counter(m["cause"] for m in why(run, "llama.cpp@b1"))
-t.ok(causes["slot_evicted"] >= 8 and set(causes) == {"first_request", "slot_evicted"},
-     "two conversations in a cache for one: evicted", dict(causes))
+t.ok(causes["cache_too_small"] >= 8 and set(causes) == {"first_request", "cache_too_small"},
+     "two conversations in a cache of blocks for one: their beginnings stay, so it is its size", dict(causes))
 
 total = right + wrong
 for due, got in sorted(table.items()):

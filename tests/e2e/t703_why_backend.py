@@ -64,6 +64,43 @@ with t.mock(*lib.FAST) as mock:
     answer = why(run, "--backend", mock.url, "--engine", "sglang")
     t.equal({m["tokens_basis"] for m in verdict(answer)["misses"]}, {"counted"}, "count_tokens alone: lengths are counted")
 
+# What the template does with system turns is asked, and goes before the tables. Models called qwen3 have one that refuses them,
+# by the tables.
+turns = sessions.turns_session(9200, sessions.plant_turn, "system_turn_hoisted")
+for body in turns.bodies:
+    body["model"] = "qwen3-coder"
+for engine, treated, fate, due in (("vllm", "keep", "in place", []), ("vllm", "hoist", "hoisted", ["system_turn_hoisted"] * 4),
+                                   ("vllm", "refuse", "hoisted", ["system_turn_hoisted"] * 4),
+                                   ("llama.cpp", "keep", "in place", []), ("llama.cpp", "refuse", "refused", [])):
+    # One that refuses does not take the session: the route that lays prompts out is asked of another server.
+    options = (*lib.FAST, "--engine", engine, "--cache-tokens", "10000000", "--model", "qwen3-coder")
+    with t.mock(*options, "--system-turns", "hoist" if due else "keep") as played, t.mock(*options, "--system-turns", treated) as mock:
+        run = play(played.url, [turns])
+        answer = why(run, "--backend", mock.url)
+    told = verdict(answer)
+    t.equal([m["cause"] for m in told["misses"] if not m["expected"]], due, f"{engine}, a template that would {treated}: {due[:1]}")
+    t.ok(f"messages[] are {fate}, tools first" in answer.err, f"{engine}, {treated}: it is said", answer.err)
+    t.equal(told["verdicts"][0].get("refused"), 4 if fate == "refused" else 0, f"{engine}, {treated}: prompts that it would refuse")
+
+# And the order of the head.
+with t.mock(*lib.FAST, "--engine", "vllm", "--cache-tokens", "10000000", "--head", "system") as mock:
+    run = play(mock.url, [sessions.session(9300, "tools_grown")])
+    cached = [e["cached_tokens"] for e in mock.bodies()]
+    answer = why(run, "--backend", mock.url)
+missed = [m for m in verdict(answer)["misses"] if m["broken"]]
+t.ok("system first" in answer.err and len(missed) == 1 and missed[0]["cause"] == "tools_grown" and missed[0]["behind"] == [] and
+     -16 <= missed[0]["matched_tokens"] - cached[missed[0]["exchange"] - 1] <= 96,
+     "the system prompt in front of the tools: it is asked, and what is matched is what was reused", (answer.err, missed, cached))
+
+# A server without any route for it says so in a line, and nothing is sent that it would not answer.
+with t.mock(*lib.FAST, "--engine", "mlx-lm") as mlx, t.mock(*lib.FAST) as mock:
+    run = play(mock.url, planted[:1])
+    answer = why(run, "--backend", mlx.url)
+    sent = mlx.bodies()
+t.ok(answer.status == 0 and answer.err.count("mlx-lm") == 1 and "no route that lays out or counts" in answer.err and not sent,
+     "mlx-lm: counts stay reported, which is said in one line", (answer.err, sent))
+t.equal({m["tokens_basis"] for m in verdict(answer)["misses"]}, {"reported"}, "mlx-lm: the counts' label")
+
 
 class InPlace(http.server.BaseHTTPRequestHandler):
     """A vLLM with a template that takes system turns where they stand: whatever it is sent, they come last."""
