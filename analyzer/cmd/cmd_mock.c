@@ -21,6 +21,10 @@ enum {
 	OPT_CACHE_MIN,
 	OPT_CACHE_TTL,
 	OPT_CACHE_LOOKBACK,
+	OPT_CACHE_SEQUENCES,
+	OPT_CACHE_TOKEN_BYTES,
+	OPT_CACHE_WHOLE,
+	OPT_CONTEXT,
 	OPT_NO_CACHE,
 	OPT_PARALLEL,
 	OPT_SCRIPT,
@@ -56,6 +60,15 @@ static const struct option_spec options[] = {
 	[OPT_CACHE_LOOKBACK] = {.name = "cache-lookback",
 				.arg = "N",
 				.help = "blocks that a breakpoint looks back (default: the engine's)"},
+	[OPT_CACHE_SEQUENCES] = {.name = "cache-sequences",
+				 .arg = "N",
+				 .help = "sequences kept apart from slots (default: the engine's)"},
+	[OPT_CACHE_TOKEN_BYTES] = {.name = "cache-token-bytes",
+				   .arg = "N",
+				   .help = "bytes of a token, for limits in bytes (default 131072)"},
+	[OPT_CACHE_WHOLE] = {.name = "cache-whole",
+			     .help = "a kept state cannot be shortened, as in models with windows"},
+	[OPT_CONTEXT] = {.name = "context", .arg = "N", .help = "longest prompt in tokens (default 262144)"},
 	[OPT_NO_CACHE] = {.name = "no-cache", .help = "prefill every prompt from its start"},
 	[OPT_PARALLEL] = {.name = "parallel",
 			  .arg = "N",
@@ -76,7 +89,7 @@ static const struct option_spec options[] = {
 	[OPT_NO_REPORT] = {.name = "no-report", .help = "leave what was cached out of the usage"},
 	[OPT_ENGINE] = {.name = "engine",
 			.arg = "NAME[@VERSION]",
-			.help = "imitate what a client sees of this engine (docs/mock.md lists them)"},
+			.help = "imitate what a client sees of this engine; \"list\" says which there are"},
 	[OPT_FLAG] = {.name = "flag",
 		      .arg = "FLAG",
 		      .help = "as if the engine had been started with this flag, such as metrics; may be repeated"},
@@ -211,39 +224,60 @@ static int read_engine(const struct command_line *cl, struct mock_options *o)
 		buf_release(&all);
 		return -1;
 	}
-	o->state = o->profile->state;
+	o->settings = o->profile->settings;
 	o->rendering = o->profile->rendering;
-	o->cache = o->profile->cache;
 	for (size_t i = 0; i < option_count(cl, OPT_FLAG); i++) {
 		const char *flag = option_nth(cl, OPT_FLAG, i);
-		if (mock_profile_switch(o->profile, flag, &o->state) < 0) {
+		char why[160];
+		int status = mock_settings_switch(&o->settings, o->profile->switches, flag, why, sizeof(why));
+		if (status < 0)
+			msg_error("mock: --flag: %s", why);
+		else if (status > 0)
 			msg_error("mock: --flag: \"%s\" is no flag that %s is known to have", flag, o->profile->title);
+		if (status != 0)
 			return -1;
-		}
 	}
 	return 0;
 }
 
-/* What the cache keeps. */
+/* What the cache keeps: the mock's own options, behind the engine's. */
 static int read_limits(const struct command_line *cl, struct mock_options *o)
 {
-	struct mock_limits *c = &o->cache;
-	uint64_t tokens = c->tokens, block = c->block, min = c->min, lookback = c->lookback;
+	struct mock_limits *c = &o->settings.cache;
+	const struct {
+		int option;
+		uint64_t min, max;
+		size_t *to;
+	} counts[] = {
+		{OPT_PARALLEL, 1, 1000, &o->settings.parallel}, {OPT_CONTEXT, 1, 1000000000, &o->settings.context},
+		{OPT_CACHE_TOKENS, 1, 1000000000, &c->tokens},  {OPT_BLOCK, 1, 4096, &c->block},
+		{OPT_CACHE_MIN, 0, 1000000000, &c->min},        {OPT_CACHE_LOOKBACK, 1, 1000000, &c->lookback},
+		{OPT_CACHE_SEQUENCES, 0, 1000000000, &c->kept}, {OPT_CACHE_TOKEN_BYTES, 1, 1000000000, &c->token_bytes},
+	};
 
-	if (option_uint(cl, OPT_CACHE_TOKENS, 1, 1000000000, &tokens) < 0 ||
-	    option_uint(cl, OPT_BLOCK, 1, 4096, &block) < 0 ||
-	    option_uint(cl, OPT_CACHE_MIN, 0, 1000000000, &min) < 0 ||
-	    option_double(cl, OPT_CACHE_TTL, 0, 1e6, &c->ttl_s) < 0 ||
-	    option_uint(cl, OPT_CACHE_LOOKBACK, 1, 1000000, &lookback) < 0)
+	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+		uint64_t n = *counts[i].to;
+		if (option_uint(cl, counts[i].option, counts[i].min, counts[i].max, &n) < 0)
+			return -1;
+		*counts[i].to = (size_t)n;
+	}
+	if (option_double(cl, OPT_CACHE_TTL, 0, 1e6, &c->ttl_s) < 0)
 		return -1;
-	c->tokens = (size_t)tokens;
-	c->block = (size_t)block;
-	c->min = (size_t)min;
-	c->lookback = (size_t)lookback;
+	if (option_given(cl, OPT_CACHE_TOKENS)) {
+		c->blocks = 0;
+		c->kept_bytes = c->tokens * c->token_bytes;
+	}
 	o->any_model = option_given(cl, OPT_CACHE_MIN);
+	if (option_given(cl, OPT_CACHE_WHOLE))
+		c->whole = true;
 	if (option_given(cl, OPT_NO_CACHE)) {
 		c->tokens = 0;
-		o->state &= ~(unsigned)MOCK_CACHES;
+		o->settings.state &= ~(unsigned)MOCK_CACHES;
+	}
+	if (c->block > 4096 || ((c->policy == POLICY_BLOCKS || c->policy == POLICY_RADIX) && c->block == 0) ||
+	    o->settings.parallel == 0 || o->settings.parallel > 1000) {
+		msg_error("mock: a block has 1 to 4096 tokens, and 1 to 1000 requests are computed at a time");
+		return -1;
 	}
 	return 0;
 }
@@ -253,11 +287,10 @@ static int read_options(const struct command_line *cl, struct mock_options *o)
 	*o = (struct mock_options){.prefill_rate = 4000, .decode_rate = 100, .model = "mock"};
 	if (read_engine(cl, o) < 0)
 		return -1;
-	uint64_t port = 0, parallel = o->profile->slots;
+	uint64_t port = 0;
 	if (option_uint(cl, OPT_PORT, 0, 65535, &port) < 0 ||
 	    option_double(cl, OPT_PREFILL_RATE, 0, 1e9, &o->prefill_rate) < 0 ||
-	    option_double(cl, OPT_DECODE_RATE, 0, 1e9, &o->decode_rate) < 0 ||
-	    option_uint(cl, OPT_PARALLEL, 1, 1000, &parallel) < 0 || read_limits(cl, o) < 0 ||
+	    option_double(cl, OPT_DECODE_RATE, 0, 1e9, &o->decode_rate) < 0 || read_limits(cl, o) < 0 ||
 	    read_rendering(cl, &o->rendering) < 0)
 		return -1;
 	if (cl->nargs > 0) {
@@ -265,9 +298,8 @@ static int read_options(const struct command_line *cl, struct mock_options *o)
 		return -1;
 	}
 	o->port = (uint16_t)port;
-	o->parallel = (unsigned)parallel;
 	if (option_given(cl, OPT_NO_REPORT))
-		o->state &= ~(unsigned)MOCK_REPORTS;
+		o->settings.state &= ~(unsigned)MOCK_REPORTS;
 	if (option_given(cl, OPT_MODEL))
 		o->model = option_value(cl, OPT_MODEL);
 	return 0;
@@ -306,8 +338,32 @@ out:
 	return status;
 }
 
+/* What can be imitated: version, whether it was checked, and the flags that are known. */
+static int list_engines(void)
+{
+	for (size_t i = 0; mock_profiles[i]; i++) {
+		const struct mock_profile *p = mock_profiles[i];
+		printf("%-11s %-11s %s%s\n", p->name, p->version, p->checked ? "checked with " : "",
+		       p->checked ? p->checked
+		       : i == 0   ? "imitates nobody"
+				  : "unverified");
+		const char *last = "";
+		for (const struct mock_switch *w = p->switches; w && w->name; w++) {
+			bool value = w->value >= VALUE_COUNT;
+			if (strcmp(w->name, last) != 0)
+				printf("%12s--flag %s%s\n", "", w->name, value ? "=N" : "");
+			last = w->name;
+		}
+	}
+	return finish_stdout(EXIT_OK);
+}
+
 static int run_mock(const struct command_line *cl)
 {
+	const char *engine = option_value(cl, OPT_ENGINE);
+	if (engine && strcmp(engine, "list") == 0)
+		return list_engines();
+
 	struct mock_options o;
 	struct script script = {0};
 	FILE *log = NULL;

@@ -59,7 +59,7 @@ struct mock_prefixes {
 	size_t lookback;
 };
 
-/* ttl_ns: of TTL_5M; that of TTL_1H is twelve times as long. */
+/* ttl_ns: of TTL_5M; that of TTL_1H is twelve times as long. 0: for ever. */
 void mock_prefixes_init(struct mock_prefixes *p, uint64_t ttl_ns, size_t lookback);
 /* Empties it; returns how many prefixes there were. */
 size_t mock_prefixes_reset(struct mock_prefixes *p);

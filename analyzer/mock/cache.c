@@ -13,6 +13,7 @@
 struct mock_cache_block {
 	uint64_t key;
 	struct mock_cache_block *older, *newer;
+	uint64_t used_ns;
 	bool added;
 	UT_hash_handle hh;
 };
@@ -30,6 +31,7 @@ static void unlink_block(struct mock_cache *c, struct mock_cache_block *b)
 
 static void link_newest(struct mock_cache *c, struct mock_cache_block *b)
 {
+	b->used_ns = c->now_ns;
 	b->newer = NULL;
 	b->older = c->newest;
 	*(c->newest ? &c->newest->newer : &c->oldest) = b;
@@ -42,6 +44,14 @@ static void drop(struct mock_cache *c, struct mock_cache_block *b)
 	HASH_DEL(c->table, b);
 	free(b);
 	c->blocks--;
+}
+
+void mock_cache_now(struct mock_cache *c, uint64_t now_ns)
+{
+	c->now_ns = now_ns;
+	/* The oldest of the list is the one not used for longest. */
+	while (c->ttl_ns && c->oldest && now_ns - c->oldest->used_ns >= c->ttl_ns)
+		drop(c, c->oldest);
 }
 
 size_t mock_cache_reset(struct mock_cache *c)

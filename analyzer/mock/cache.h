@@ -23,10 +23,14 @@ struct mock_cache {
 	size_t blocks;          /* in the cache now */
 	struct mock_cache_block *table;
 	struct mock_cache_block *oldest, *newest;
+	uint64_t ttl_ns; /* of a block that is not used; 0: for ever */
+	uint64_t now_ns;
 };
 
 void mock_cache_init(struct mock_cache *c, size_t block_tokens, size_t capacity_tokens);
 void mock_cache_release(struct mock_cache *c);
+/* It is now that time: drops what was not used for the time to live. */
+void mock_cache_now(struct mock_cache *c, uint64_t now_ns);
 /* Drops everything; returns how many blocks that were. */
 size_t mock_cache_reset(struct mock_cache *c);
 

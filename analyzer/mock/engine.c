@@ -3,7 +3,7 @@
 
 #include "base/clock.h"
 
-int engine_init(struct engine *e, struct loop *l, double prefill_rate, unsigned parallel,
+int engine_init(struct engine *e, struct loop *l, double prefill_rate, size_t parallel,
 		const struct mock_limits *limits)
 {
 	*e = (struct engine){.loop = l, .prefill_rate = prefill_rate, .slots = parallel};
@@ -96,7 +96,7 @@ int engine_submit(struct engine *e, struct engine_job *j)
 /* n: see mock_store_end. */
 static void leave(struct engine_job *j, const struct mock_tokens *whole, size_t n)
 {
-	mock_store_end(&j->engine->store, &j->use, whole, n);
+	mock_store_end(&j->engine->store, &j->use, whole, n, clock_monotonic_ns());
 	loop_timer_cancel(j->engine->loop, &j->timer);
 	j->state = JOB_IDLE;
 	j->engine->busy--;

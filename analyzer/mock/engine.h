@@ -20,7 +20,7 @@ struct engine {
 	struct loop *loop;
 	struct mock_store store;
 	double prefill_rate; /* tokens/s; 0: takes no time */
-	unsigned slots, busy;
+	size_t slots, busy;
 	struct engine_job *first, *last; /* waiting */
 	size_t waiting;
 
@@ -45,7 +45,7 @@ struct engine_job {
 };
 
 /* parallel >= 1 slots. Returns 0, or -1 without memory. */
-int engine_init(struct engine *e, struct loop *l, double prefill_rate, unsigned parallel,
+int engine_init(struct engine *e, struct loop *l, double prefill_rate, size_t parallel,
 		const struct mock_limits *limits);
 /* No job may be left. */
 void engine_release(struct engine *e);

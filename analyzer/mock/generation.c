@@ -276,8 +276,11 @@ static void delay_over(struct loop_timer *t)
 
 int generation_start(struct generation *g)
 {
-	g->job.use = (struct mock_use){
-		.seed = g->seed, .no_reuse = g->no_reuse, .prompt = g->prompt, .breakpoints = g->breakpoints};
+	g->job.use = (struct mock_use){.seed = g->seed,
+				       .no_reuse = g->no_reuse,
+				       .prompt = g->prompt,
+				       .breakpoints = g->breakpoints,
+				       .system_end = g->system_end};
 	g->keepalive.fire = keepalive_due;
 	g->job.started = job_started;
 	g->job.prefilled = job_prefilled;

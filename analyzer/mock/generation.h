@@ -27,6 +27,7 @@ struct generation {
 	const struct mock_breakpoints *breakpoints; /* borrowed; NULL: none */
 	/* call, model, id, created_s, include_usage, report_cached, profile, fingerprint */
 	struct reply reply;
+	size_t system_end;  /* of the prompt: mock/store.h */
 	uint64_t seed;      /* of the cache */
 	bool no_reuse;      /* is prefilled from its start */
 	double decode_rate; /* tokens/s; 0: takes no time */

@@ -105,7 +105,7 @@ static double metric_value(const struct mock *m, const struct mock_metric *metri
 	case METRIC_ABORTED:
 		return (double)m->aborted;
 	case METRIC_RUNNING:
-		return e->busy;
+		return (double)e->busy;
 	case METRIC_WAITING:
 		return (double)e->waiting;
 	case METRIC_PROMPT_TOKENS:

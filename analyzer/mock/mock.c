@@ -16,7 +16,7 @@ static const struct http_server_limits limits = {
 	.connections = CONNECTIONS_MAX,
 };
 
-static const struct wire *wire_of(enum mock_api api)
+const struct wire *mock_wire_of(enum mock_api api)
 {
 	return api == MOCK_OPENAI_CHAT ? &wire_openai : &wire_anthropic;
 }
@@ -31,7 +31,7 @@ void mock_respond_error(struct mock_call *c, int status, const char *headers, co
 	struct buf body;
 
 	buf_init(&body, (size_t)1 << 20);
-	wire_refusal(profile_of(c), wire_of(c->api), &body, status, error_type_of_status(status), message);
+	wire_refusal(profile_of(c), mock_wire_of(c->api), &body, status, error_type_of_status(status), message);
 	http_call_respond(c->call, status, profile_of(c)->json_type, headers, buf_str(&body));
 	buf_release(&body);
 }
@@ -39,10 +39,11 @@ void mock_respond_error(struct mock_call *c, int status, const char *headers, co
 void mock_fill_in(const struct mock_call *c, struct buf *out, const char *text, const struct mock_field *more)
 {
 	const struct mock *m = c->mock;
-	char slots[24], busy[8], now[24], path[256], method[16];
+	char slots[24], context[24], busy[8], now[24], path[256], method[16];
 	struct buf rest;
 
-	snprintf(slots, sizeof(slots), "%u", m->options.parallel);
+	snprintf(slots, sizeof(slots), "%zu", m->options.settings.parallel);
+	snprintf(context, sizeof(context), "%zu", m->options.settings.context);
 	snprintf(busy, sizeof(busy), "%s", m->engine.busy ? "true" : "false");
 	snprintf(now, sizeof(now), "%llu", (unsigned long long)(clock_realtime_ns() / NS_PER_S));
 	snprintf(path, sizeof(path), "%.*s", STR_FMT(c->call->path));
@@ -56,6 +57,7 @@ void mock_fill_in(const struct mock_call *c, struct buf *out, const char *text, 
 		      (struct mock_field[]){{"model", m->options.model, false},
 					    {"version", m->options.version, false},
 					    {"slots", slots, true},
+					    {"context", context, true},
 					    {"busy", busy, true},
 					    {"now", now, true},
 					    {"path", path, false},
@@ -73,121 +75,6 @@ void mock_respond_text(struct mock_call *c, int status, const char *type, const 
 	mock_fill_in(c, &body, text, more);
 	http_call_respond(c->call, status, type ? type : profile_of(c)->json_type, "", buf_str(&body));
 	buf_release(&body);
-}
-
-/* ---- answers */
-
-static int read_request(struct mock_call *c, struct str body)
-{
-	char why[160];
-
-	if (mock_request_read(&c->request, c->api, &c->mock->options.rendering, body, why, sizeof(why)) < 0) {
-		const char *invalid = profile_of(c)->invalid;
-		if (invalid)
-			mock_respond_text(c, 400, NULL, invalid,
-					  (struct mock_field[]){{"message", why, false}, {"code", "400", true}, {0}});
-		else if (c->api == MOCK_ANTHROPIC_MESSAGES && profile_of(c)->invalid_status)
-			mock_respond_error(c, profile_of(c)->invalid_status, "", why);
-		else
-			mock_respond_error(c, 400, "", why);
-		return -1;
-	}
-	if (!c->request.model)
-		c->request.model = c->mock->options.model;
-	c->read = true;
-	return 0;
-}
-
-void mock_route_count(struct mock_call *c)
-{
-	char answer[64];
-
-	if (read_request(c, c->body) < 0)
-		return;
-	snprintf(answer, sizeof(answer), "{\"input_tokens\":%zu}", c->request.prompt.n);
-	http_call_respond(c->call, 200, profile_of(c)->json_type, "", str_from(answer));
-}
-
-static uint64_t hash_text(uint64_t h, const char *text)
-{
-	for (; *text; text++)
-		h = (h ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
-	return h;
-}
-
-/* Models do not share caches, nor do requests with different salts. */
-static uint64_t seed_of(const struct mock_call *c)
-{
-	const struct mock_profile *p = profile_of(c);
-	uint64_t h = hash_text(UINT64_C(0xcbf29ce484222325), c->request.model);
-
-	if (c->api != MOCK_OPENAI_CHAT && !p->salt_on_messages)
-		return h;
-	for (size_t i = 0; p->salts[i]; i++) {
-		const char *salt = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(c->request.json, p->salts[i]));
-		h = salt ? hash_text(h ^ (i + 1), salt) : h;
-	}
-	return h;
-}
-
-static bool reuse_is_off(const struct mock_call *c)
-{
-	if (!(c->mock->options.state & MOCK_CACHES))
-		return true;
-	return profile_of(c)->cache_prompt && c->api == MOCK_OPENAI_CHAT &&
-	       cJSON_IsFalse(cJSON_GetObjectItemCaseSensitive(c->request.json, "cache_prompt"));
-}
-
-/* Returns 0, or -1 having answered. */
-static int read_breakpoints(struct mock_call *c)
-{
-	const struct mock_options *o = &c->mock->options;
-	char why[320];
-
-	if (o->cache.policy != POLICY_BREAKPOINTS || c->api != MOCK_ANTHROPIC_MESSAGES)
-		return 0;
-	size_t min = o->any_model ? o->cache.min : mock_profile_minimum(o->profile, c->request.model);
-	const char *wrong =
-		mock_breakpoints_read(&c->breakpoints, &c->request, c->generation.seed, min, why, sizeof(why));
-	if (wrong) {
-		mock_respond_error(c, 400, "", wrong);
-		return -1;
-	}
-	c->generation.breakpoints = &c->breakpoints;
-	return 0;
-}
-
-void mock_route_generate(struct mock_call *c)
-{
-	struct mock *m = c->mock;
-	struct generation *g = &c->generation;
-	char hex[DIGEST_HEX_CHARS + 1];
-
-	if (read_request(c, c->body) < 0)
-		return;
-	g->seed = seed_of(c);
-	if (read_breakpoints(c) < 0)
-		return;
-	g->engine = &m->engine;
-	g->wire = wire_of(c->api);
-	g->answer = script_match(m->script, &c->request, c->matched, sizeof(c->matched));
-	g->prompt = &c->request.prompt;
-	g->no_reuse = reuse_is_off(c);
-	g->decode_rate = m->options.decode_rate;
-	g->max_tokens = c->request.max_tokens;
-	g->stream = c->request.stream;
-	g->reply.call = c->call;
-	g->reply.model = c->request.model;
-	g->reply.include_usage = c->request.include_usage;
-	g->reply.profile = profile_of(c);
-	g->reply.fingerprint = m->fingerprint;
-	g->reply.report_cached = m->options.state & MOCK_REPORTS;
-	g->reply.created_s = clock_realtime_ns() / NS_PER_S;
-	/* Ids that differ within a conversation, also after a restart, and are the same when it is played again. */
-	digest_hex(&c->sha256, hex);
-	snprintf(g->reply.id, sizeof(g->reply.id), "%.20s", hex);
-	if (generation_start(g) < 0)
-		mock_respond_error(c, 500, "", "the mock is out of memory");
 }
 
 /* ---- routes */
@@ -232,7 +119,7 @@ static void run_route(struct mock_call *c)
 	const struct mock_profile *p = profile_of(c);
 	const struct mock_route *wrong_method, *route = route_of(p, c->call->method, c->call->path, &wrong_method);
 
-	if (route && (c->mock->options.state & route->needs) != route->needs) {
+	if (route && (c->mock->options.settings.state & route->needs) != route->needs) {
 		if (route->refusal)
 			mock_respond_text(c, route->refusal_status, NULL, route->refusal, NULL);
 		else
@@ -369,18 +256,6 @@ static const struct http_server_handlers handlers = {
 	.explain = on_explain,
 };
 
-/* Returns 0, or -1 without memory. */
-static int open_engine(struct mock *m)
-{
-	const struct mock_options *o = &m->options;
-	struct mock_limits cache = o->cache;
-
-	if ((cache.policy == POLICY_LIST && !(o->state & MOCK_CACHES)) ||
-	    (cache.policy == POLICY_SLOTS && !(o->state & MOCK_HOST_CACHE)))
-		cache.kept = 0;
-	return engine_init(&m->engine, m->loop, o->prefill_rate, o->parallel, &cache);
-}
-
 int mock_open(struct mock *m, struct loop *l, const struct mock_options *options, struct script *script, FILE *log)
 {
 	const struct mock_profile *p = options->profile;
@@ -392,7 +267,9 @@ int mock_open(struct mock *m, struct loop *l, const struct mock_options *options
 		mock_template(&text, p->fingerprint, (struct mock_field[]){{"version", options->version, false}, {0}});
 		m->fingerprint = buf_steal(&text);
 	}
-	if (open_engine(m) < 0 || (p->fingerprint && !m->fingerprint)) {
+	if (engine_init(&m->engine, l, options->prefill_rate, options->settings.parallel, &options->settings.cache) <
+		    0 ||
+	    (p->fingerprint && !m->fingerprint)) {
 		errno = ENOMEM;
 		return -1;
 	}

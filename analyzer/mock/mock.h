@@ -26,14 +26,12 @@
 struct mock_options {
 	uint16_t port;
 	double prefill_rate, decode_rate; /* tokens/s, 0: no time */
-	struct mock_limits cache;
-	bool any_model; /* cache.min is that of every model */
-	unsigned parallel;
+	bool any_model;                   /* the cache's minimum is that of every model */
 	struct mock_rendering rendering;
 	const struct mock_profile *profile; /* the engine to imitate */
 	const char *version;                /* that it tells; borrowed */
-	unsigned state;                     /* bits of mock/profile.h */
-	const char *model;                  /* borrowed */
+	struct mock_settings settings;
+	const char *model; /* borrowed */
 };
 
 struct mock {
@@ -81,6 +79,7 @@ void mock_metrics(const struct mock *m, struct buf *out);
 
 /* ---- what mock.c and routes.c share: each answers the call */
 
+const struct wire *mock_wire_of(enum mock_api api);
 /* An error of the route's API. headers: further lines, each with its CRLF. */
 void mock_respond_error(struct mock_call *c, int status, const char *headers, const char *message);
 /* A template with the fields that every text may use, and `more` (may be NULL). type NULL: JSON. */

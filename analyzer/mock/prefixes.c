@@ -10,6 +10,7 @@
 #include <uthash.h>
 
 #define HOUR_IN_SHORT_TTLS 12
+#define FOR_EVER_NS (UINT64_MAX / 64)
 
 struct mock_prefix {
 	uint64_t key;
@@ -21,6 +22,8 @@ struct mock_prefix {
 void mock_prefixes_init(struct mock_prefixes *p, uint64_t ttl_ns, size_t lookback)
 {
 	*p = (struct mock_prefixes){.lookback = lookback};
+	if (ttl_ns == 0)
+		ttl_ns = FOR_EVER_NS;
 	p->ttl_ns[TTL_5M] = ttl_ns;
 	p->ttl_ns[TTL_1H] = ttl_ns * HOUR_IN_SHORT_TTLS;
 }

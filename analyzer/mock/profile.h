@@ -11,7 +11,7 @@
 
 #include "mock/render.h"
 #include "mock/request.h"
-#include "mock/store.h"
+#include "mock/settings.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -20,21 +20,9 @@ struct mock_call;
 
 /* What an engine keeps unless it, or the command line, has another limit. */
 #define MOCK_CACHE_TOKENS 262144
-
-/* What the command line of the engine has decided: bits. */
-enum {
-	MOCK_CACHES = 1,     /* prefixes are reused at all */
-	MOCK_REPORTS = 2,    /* usage tells what was cached */
-	MOCK_RESETS = 4,     /* the cache can be emptied by a request */
-	MOCK_METRICS = 8,    /* /metrics is served */
-	MOCK_HOST_CACHE = 16 /* llama.cpp's, behind the slots */
-};
-
-/* A switch of the engine's command line, without dashes, or a variable of its environment. */
-struct mock_switch {
-	const char *name; /* NULL ends a list */
-	unsigned on, off; /* bits it sets and clears */
-};
+#define MOCK_CONTEXT_TOKENS 262144
+/* Of an 8B model with grouped queries, 16 bits a value: 32 layers, 8 heads of 128, keys and values. */
+#define MOCK_TOKEN_BYTES 131072
 
 /* What depends on the model: the first entry whose name is a part of the model's counts. */
 struct mock_minimum {
@@ -88,7 +76,6 @@ struct mock_profile {
 	const char *title;   /* of its documentation */
 	const char *version; /* that is imitated, and what it says of itself unless told otherwise */
 	const char *checked; /* the real server it was compared with; NULL: none */
-	const char *note;    /* what it leaves out; NULL: nothing of note */
 
 	/* HTTP */
 	const char *headers; /* of every response */
@@ -102,14 +89,15 @@ struct mock_profile {
 	const char *invalid;                      /* ... of a body that is no request; NULL: like other errors */
 
 	/* The command line */
-	unsigned state; /* bits when started without switches */
+	struct mock_settings settings; /* when started without flags */
 	const struct mock_switch *switches;
+	enum mock_overflow overflow;
+	size_t spare;         /* tokens of the context that a prompt must leave */
+	const char *too_long; /* template of what is refused, with $tokens and $context */
 
 	/* Prompt and cache */
 	struct mock_rendering rendering;
-	struct mock_limits cache;
-	const struct mock_minimum *minimums; /* before cache.min; NULL: none */
-	unsigned slots;                      /* requests computed at a time */
+	const struct mock_minimum *minimums; /* before the cache's; NULL: none */
 	const char *salts[3];                /* members of a request that separate caches; NULL ends */
 	bool salt_on_messages;               /* also of Anthropic's API */
 	bool cache_prompt;                   /* OpenAI's requests may switch reuse off */
@@ -139,9 +127,6 @@ extern const struct mock_profile *const mock_profiles[];
 size_t mock_profile_minimum(const struct mock_profile *p, const char *model);
 /* Of "NAME" or "NAME@VERSION", with the version that is to be told. NULL: no such name. */
 const struct mock_profile *mock_profile_named(const char *name, const char **version);
-/* Applies a switch ("--flush", "flush" or "flush=value" are the same). Returns 0, or -1: the engine has no such one. */
-int mock_profile_switch(const struct mock_profile *p, const char *name, unsigned *state);
-
 /* The routes' functions, which answer a call now or start what will: mock/routes.c and, for answers, mock/mock.c. */
 void mock_route_generate(struct mock_call *c);
 void mock_route_count(struct mock_call *c);

@@ -41,10 +41,16 @@ const struct mock_profile mock_profile_anthropic = {
 	.stream_type = "text/event-stream; charset=utf-8",
 	.stream_headers = "Cache-Control: no-cache\r\n",
 	.unknown_status = 404,
-	.state = MOCK_CACHES | MOCK_REPORTS,
-	.cache = {.policy = POLICY_BREAKPOINTS, .min = 1024, .ttl_s = 300, .lookback = 20},
+	.settings =
+		{
+			.state = MOCK_CACHES | MOCK_REPORTS,
+			.parallel = 64,
+			.context = MOCK_CONTEXT_TOKENS,
+			.cache = {.policy = POLICY_BREAKPOINTS, .min = 1024, .ttl_s = 300, .lookback = 20},
+		},
+	.too_long = "{\"type\":\"error\",\"error\":{\"type\":\"invalid_request_error\",\"message\":"
+		    "\"prompt is too long: $tokens tokens > $context maximum\"}}",
 	.minimums = anthropic_minimums,
-	.slots = 64,
 	.at_start = {.input = INPUT_NEW, .cached = CACHED_TOLD, .creation = CREATION_BY_TTL, .output = true},
 	.at_end = {.input = INPUT_NEW, .cached = CACHED_TOLD, .creation = CREATION_TOLD, .output = true},
 	.ping = true,
@@ -71,8 +77,19 @@ const struct mock_profile mock_profile_openai = {
 	.unknown_status = 404,
 	.unknown = "{\"error\":{\"message\":\"Invalid URL ($method $path)\",\"type\":\"invalid_request_error\","
 		   "\"param\":null,\"code\":null}}",
-	.state = MOCK_CACHES | MOCK_REPORTS,
-	.cache = {.policy = POLICY_BLOCKS, .block = 128, .min = 1024, .tokens = MOCK_CACHE_TOKENS},
-	.slots = 64,
+	.settings =
+		{
+			.state = MOCK_CACHES | MOCK_REPORTS,
+			.parallel = 64,
+			.context = MOCK_CONTEXT_TOKENS,
+			.cache = {.policy = POLICY_BLOCKS,
+				  .block = 128,
+				  .min = 1024,
+				  .ttl_s = 300,
+				  .tokens = MOCK_CACHE_TOKENS},
+		},
+	.too_long = "{\"error\":{\"message\":\"This model's maximum context length is $context tokens. However, your "
+		    "messages resulted in $tokens tokens. Please reduce the length of the messages.\",\"type\":"
+		    "\"invalid_request_error\",\"param\":\"messages\",\"code\":\"context_length_exceeded\"}}",
 	.routes = openai_routes,
 };

@@ -3,7 +3,7 @@
 #include "mock/profile.h"
 
 #define PROPS                                                                                                          \
-	"{\"default_generation_settings\":{\"params\":{},\"n_ctx\":262144},\"total_slots\":$slots,"                    \
+	"{\"default_generation_settings\":{\"params\":{},\"n_ctx\":$context},\"total_slots\":$slots,"                  \
 	"\"model_alias\":\"$model\",\"model_path\":\"/models/$model.gguf\","                                           \
 	"\"modalities\":{\"vision\":false,\"audio\":false},\"endpoint_slots\":true,\"endpoint_props\":false,"          \
 	"\"endpoint_metrics\":false,\"chat_template\":\"\",\"chat_template_caps\":{},\"bos_token\":\"\","              \
@@ -14,8 +14,8 @@
 	"\"parameters\":\"\",\"details\":{\"parent_model\":\"\",\"format\":\"gguf\",\"family\":\"\","                  \
 	"\"families\":[\"\"],\"parameter_size\":\"\",\"quantization_level\":\"\"}}],"                                  \
 	"\"object\":\"list\",\"data\":[{\"id\":\"$model\",\"aliases\":[\"$model\"],\"tags\":[],\"object\":\"model\","  \
-	"\"created\":$now,\"owned_by\":\"llamacpp\",\"meta\":{\"vocab_type\":2,\"n_vocab\":49152,\"n_ctx\":262144,"    \
-	"\"n_ctx_train\":262144,\"n_embd\":576,\"n_params\":134515008,\"size\":98362432}}]}"
+	"\"created\":$now,\"owned_by\":\"llamacpp\",\"meta\":{\"vocab_type\":2,\"n_vocab\":49152,\"n_ctx\":$context,"  \
+	"\"n_ctx_train\":$context,\"n_embd\":576,\"n_params\":134515008,\"size\":98362432}}]}"
 
 static const struct mock_route routes[] = {
 	{.method = "POST", .path = "/v1/messages", .api = MOCK_ANTHROPIC_MESSAGES, .run = mock_route_generate},
@@ -70,11 +70,18 @@ static const struct mock_metric metrics[] = {
 	{0},
 };
 
+/* Its slots are of one memory, of which idle ones are emptied, unless their number is given. */
 static const struct mock_switch switches[] = {
-	{"slot-save-path", MOCK_RESETS, 0},
-	{"metrics", MOCK_METRICS, 0},
-	{"cache-ram=0", 0, MOCK_HOST_CACHE},
-	{"no-cache-prompt", 0, MOCK_CACHES},
+	{"slot-save-path", MOCK_RESETS, 0, VALUE_NONE, 0},
+	{"metrics", MOCK_METRICS, 0, VALUE_NONE, 0},
+	{"no-cache-prompt", 0, MOCK_CACHES, VALUE_NONE, 0},
+	{"cache-ram", 0, 0, VALUE_MIB, MOCK_SETTING(cache.kept_bytes)},
+	{"parallel", 0, 0, VALUE_COUNT, MOCK_SETTING(parallel)},
+	{"parallel", 0, 0, VALUE_FALSE, MOCK_SETTING(cache.clears)},
+	{"kv-unified", 0, 0, VALUE_TRUE, MOCK_SETTING(cache.clears)},
+	{"no-cache-idle-slots", 0, 0, VALUE_FALSE, MOCK_SETTING(cache.saves)},
+	{"slot-prompt-similarity", 0, 0, VALUE_SHARE, MOCK_SETTING(cache.similarity)},
+	{"ctx-size", 0, 0, VALUE_COUNT, MOCK_SETTING(context)},
 	{0},
 };
 
@@ -93,11 +100,26 @@ const struct mock_profile mock_profile_llamacpp = {
 	.error = "{\"error\":{\"code\":$code,\"message\":\"$message\",\"type\":\"$type\"}}",
 	.openai_error = "{\"error\":{\"code\":$code,\"message\":\"$message\",\"type\":\"$type\"}}",
 	.invalid_status = 500,
-	.state = MOCK_CACHES | MOCK_REPORTS | MOCK_HOST_CACHE,
 	.switches = switches,
 	.rendering = {.billing = BILLING_MASK},
-	.cache = {.policy = POLICY_SLOTS, .kept = SIZE_MAX, .tokens = MOCK_CACHE_TOKENS},
-	.slots = 4,
+	.settings =
+		{
+			.state = MOCK_CACHES | MOCK_REPORTS,
+			.parallel = 4,
+			.context = MOCK_CONTEXT_TOKENS,
+			.cache = {.policy = POLICY_SLOTS,
+				  .kept = SIZE_MAX,
+				  .kept_bytes = (size_t)8192 << 20,
+				  .token_bytes = MOCK_TOKEN_BYTES,
+				  .similarity = 0.1,
+				  .saves = true,
+				  .clears = true},
+		},
+	.spare = 1,
+	.too_long =
+		"{\"error\":{\"code\":400,\"message\":\"request ($tokens tokens) exceeds the available context size "
+		"($context tokens), try increasing it\",\"type\":\"exceed_context_size_error\",\"n_prompt_tokens\":"
+		"$tokens,\"n_ctx\":$context}}",
 	.cache_prompt = true,
 	.at_start = {.input = INPUT_NEW, .cached = CACHED_TOLD, .output = true},
 	.at_end = {.output = true},

@@ -16,16 +16,24 @@ static const struct mock_route routes[] = {
 	 .path = "/api/v1/models",
 	 .text = "{\"models\":[{\"type\":\"llm\",\"publisher\":\"kvscope\",\"key\":\"$model\","
 		 "\"display_name\":\"$model\",\"format\":\"gguf\",\"loaded_instances\":[{\"id\":\"$model\","
-		 "\"config\":{\"context_length\":262144}}],\"max_context_length\":262144}]}"},
+		 "\"config\":{\"context_length\":$context}}],\"max_context_length\":$context}]}"},
 	{.method = "GET",
 	 .path = "/api/v0/models",
 	 .text = "{\"data\":[{\"id\":\"$model\",\"object\":\"model\",\"type\":\"llm\",\"publisher\":\"kvscope\","
-		 "\"compatibility_type\":\"gguf\",\"state\":\"loaded\",\"max_context_length\":262144,"
-		 "\"loaded_context_length\":262144}],\"object\":\"list\"}"},
+		 "\"compatibility_type\":\"gguf\",\"state\":\"loaded\",\"max_context_length\":$context,"
+		 "\"loaded_context_length\":$context}],\"object\":\"list\"}"},
 	{.method = "POST", .path = "/api/v1/models/unload", .run = mock_route_reset, .text = UNLOADED},
 	{.method = "POST",
 	 .path = "/api/v1/models/load",
 	 .text = "{\"type\":\"llm\",\"instance_id\":\"$model\",\"load_time_seconds\":0,\"status\":\"loaded\"}"},
+	{0},
+};
+
+/* Of `lms load`. */
+static const struct mock_switch switches[] = {
+	{"context-length", 0, 0, VALUE_COUNT, MOCK_SETTING(context)},
+	{"parallel", 0, 0, VALUE_COUNT, MOCK_SETTING(parallel)},
+	{"ttl", 0, 0, VALUE_SECONDS, MOCK_SETTING(cache.ttl_s)},
 	{0},
 };
 
@@ -40,9 +48,20 @@ const struct mock_profile mock_profile_lmstudio = {
 	.unknown_status = 200,
 	.unknown = "{\"error\":\"Unexpected endpoint or method. ($method $path)\"}",
 	.openai_error = "{\"error\":\"$message\"}",
-	.state = MOCK_CACHES | MOCK_RESETS,
-	.cache = {.policy = POLICY_SLOTS, .tokens = MOCK_CACHE_TOKENS},
-	.slots = 1,
+	.settings =
+		{
+			.state = MOCK_CACHES | MOCK_RESETS,
+			.parallel = 1,
+			.context = MOCK_CONTEXT_TOKENS,
+			.cache = {.policy = POLICY_SLOTS,
+				  .kept = SIZE_MAX,
+				  .kept_bytes = (size_t)8192 << 20,
+				  .token_bytes = MOCK_TOKEN_BYTES,
+				  .similarity = 0.1},
+		},
+	.switches = switches,
+	.too_long = "{\"error\":\"The number of tokens to keep from the initial prompt is greater than the context "
+		    "length ($tokens > $context).\"}",
 	.at_start = {.input = INPUT_WHOLE, .output = true},
 	.at_end = {.output = true},
 	.routes = routes,

@@ -13,7 +13,8 @@ static const struct mock_route routes[] = {
 };
 
 static const struct mock_switch switches[] = {
-	{"prompt-cache-size=0", 0, MOCK_CACHES},
+	{"prompt-cache-size", 0, 0, VALUE_COUNT, MOCK_SETTING(cache.kept)},
+	{"prompt-cache-bytes", 0, 0, VALUE_COUNT, MOCK_SETTING(cache.kept_bytes)},
 	{0},
 };
 
@@ -32,10 +33,17 @@ const struct mock_profile mock_profile_mlx = {
 	.unknown = "Not Found",
 	.error = "{\"error\": \"$message\"}",
 	.openai_error = "{\"error\": \"$message\"}",
-	.state = MOCK_CACHES | MOCK_REPORTS,
 	.switches = switches,
-	.cache = {.policy = POLICY_LIST, .kept = 10, .tokens = MOCK_CACHE_TOKENS},
-	.slots = 1,
+	.settings =
+		{
+			.state = MOCK_CACHES | MOCK_REPORTS,
+			.parallel = 1,
+			.context = MOCK_CONTEXT_TOKENS,
+			.cache = {.policy = POLICY_LIST,
+				  .kept = 10,
+				  .kept_bytes = SIZE_MAX,
+				  .token_bytes = MOCK_TOKEN_BYTES},
+		},
 	.fingerprint = "$version-0.32.4-Linux-x86_64",
 	.openai_usage_object = "chat.completion",
 	.keepalive = KEEPALIVE_PROGRESS,

@@ -21,11 +21,20 @@ static const struct mock_route routes[] = {
 	{.method = "GET",
 	 .path = "/api/ps",
 	 .text = "{\"models\":[{\"name\":\"$model\",\"model\":\"$model\",\"size\":0,\"digest\":\"\"," DETAILS
-		 ",\"context_length\":262144}]}"},
+		 ",\"context_length\":$context}]}"},
 	{.method = "POST",
 	 .path = "/api/generate",
 	 .run = mock_route_unload,
 	 .text = "{\"model\":\"$model\",\"response\":\"\",\"done\":true,\"done_reason\":\"unload\"}"},
+	{0},
+};
+
+/* Variables of its environment; the last one reaches the llama.cpp within. */
+static const struct mock_switch switches[] = {
+	{"OLLAMA_CONTEXT_LENGTH", 0, 0, VALUE_COUNT, MOCK_SETTING(context)},
+	{"OLLAMA_NUM_PARALLEL", 0, 0, VALUE_COUNT, MOCK_SETTING(parallel)},
+	{"OLLAMA_KEEP_ALIVE", 0, 0, VALUE_SECONDS, MOCK_SETTING(cache.ttl_s)},
+	{"LLAMA_ARG_CACHE_RAM", 0, 0, VALUE_MIB, MOCK_SETTING(cache.kept_bytes)},
 	{0},
 };
 
@@ -39,9 +48,20 @@ const struct mock_profile mock_profile_ollama = {
 	.unknown_status = 404,
 	.unknown = "404 page not found",
 	.unknown_type = "text/plain",
-	.state = MOCK_CACHES | MOCK_RESETS,
-	.cache = {.policy = POLICY_SLOTS, .tokens = MOCK_CACHE_TOKENS},
-	.slots = 1,
+	.settings =
+		{
+			.state = MOCK_CACHES | MOCK_RESETS,
+			.parallel = 1,
+			.context = MOCK_CONTEXT_TOKENS,
+			.cache = {.policy = POLICY_SLOTS,
+				  .kept = SIZE_MAX,
+				  .kept_bytes = (size_t)8192 << 20,
+				  .token_bytes = MOCK_TOKEN_BYTES,
+				  .similarity = 0.1,
+				  .ttl_s = 300},
+		},
+	.switches = switches,
+	.overflow = OVERFLOW_DROPS_OLD,
 	.at_start = {.input = INPUT_WHOLE, .output = true},
 	.at_end = {.input = INPUT_WHOLE, .output = true},
 	.routes = routes,

@@ -50,9 +50,13 @@ const struct mock_profile mock_profile_own = {
 	.stream_type = "text/event-stream; charset=utf-8",
 	.stream_headers = "Cache-Control: no-cache\r\n",
 	.unknown_status = 404,
-	.state = MOCK_CACHES | MOCK_REPORTS,
-	.cache = {.policy = POLICY_BLOCKS, .block = 16, .tokens = MOCK_CACHE_TOKENS},
-	.slots = 1,
+	.settings =
+		{
+			.state = MOCK_CACHES | MOCK_REPORTS,
+			.parallel = 1,
+			.context = MOCK_CONTEXT_TOKENS,
+			.cache = {.policy = POLICY_BLOCKS, .block = 16, .tokens = MOCK_CACHE_TOKENS},
+		},
 	.at_start = {.input = INPUT_NEW, .cached = CACHED_TOLD, .output = true},
 	.at_end = {.output = true},
 	.ping = true,

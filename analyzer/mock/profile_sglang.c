@@ -6,7 +6,7 @@
 	"{\"model_path\":\"$model\",\"tokenizer_path\":\"$model\",\"is_generation\":true,\"weight_version\":"          \
 	"\"default\"}"
 #define SERVER_INFO                                                                                                    \
-	"{\"model_path\":\"$model\",\"version\":\"$version\",\"status\":\"ready\",\"max_total_num_tokens\":262144,"    \
+	"{\"model_path\":\"$model\",\"version\":\"$version\",\"status\":\"ready\",\"max_total_num_tokens\":$context,"  \
 	"\"internal_states\":[{}]}"
 #define FLUSHED                                                                                                        \
 	"Cache flushed.\nPlease check backend logs for more details. (When there are running or waiting "              \
@@ -22,7 +22,7 @@ static const struct mock_route routes[] = {
 	{.method = "GET",
 	 .path = "/v1/models",
 	 .text = "{\"object\":\"list\",\"data\":[{\"id\":\"$model\",\"object\":\"model\",\"created\":$now,"
-		 "\"owned_by\":\"sglang\",\"root\":\"$model\",\"parent\":null,\"max_model_len\":262144}]}"},
+		 "\"owned_by\":\"sglang\",\"root\":\"$model\",\"parent\":null,\"max_model_len\":$context}]}"},
 	{.method = "GET", .path = "/", .text = "SGLang is running", .type = "text/plain"},
 	{.method = "GET", .path = "/health", .text = "", .type = ""},
 	{.method = "GET", .path = "/health_generate", .text = "", .type = ""},
@@ -33,11 +33,11 @@ static const struct mock_route routes[] = {
 	{.method = "POST",
 	 .path = "/tokenize",
 	 .run = mock_route_tokenize,
-	 .text = "{\"tokens\":$tokens,\"count\":$count,\"max_model_len\":262144}"},
+	 .text = "{\"tokens\":$tokens,\"count\":$count,\"max_model_len\":$context}"},
 	{.method = "POST",
 	 .path = "/v1/tokenize",
 	 .run = mock_route_tokenize,
-	 .text = "{\"tokens\":$tokens,\"count\":$count,\"max_model_len\":262144}"},
+	 .text = "{\"tokens\":$tokens,\"count\":$count,\"max_model_len\":$context}"},
 	{.method = "POST", .path = "/flush_cache", .run = mock_route_reset, .text = FLUSHED, .type = "text/plain"},
 	{.method = "GET", .path = "/flush_cache", .run = mock_route_reset, .text = FLUSHED, .type = "text/plain"},
 	{.method = "GET", .path = "/metrics", .run = mock_route_metrics, .needs = MOCK_METRICS},
@@ -55,9 +55,12 @@ static const struct mock_metric metrics[] = {
 };
 
 static const struct mock_switch switches[] = {
-	{"enable-cache-report", MOCK_REPORTS, 0},
-	{"enable-metrics", MOCK_METRICS, 0},
-	{"disable-radix-cache", 0, MOCK_CACHES},
+	{"enable-cache-report", MOCK_REPORTS, 0, VALUE_NONE, 0},
+	{"enable-metrics", MOCK_METRICS, 0, VALUE_NONE, 0},
+	{"disable-radix-cache", 0, MOCK_CACHES, VALUE_NONE, 0},
+	{"page-size", 0, 0, VALUE_COUNT, MOCK_SETTING(cache.block)},
+	{"max-total-tokens", 0, 0, VALUE_COUNT, MOCK_SETTING(cache.tokens)},
+	{"context-length", 0, 0, VALUE_COUNT, MOCK_SETTING(context)},
 	{0},
 };
 
@@ -74,10 +77,16 @@ const struct mock_profile mock_profile_sglang = {
 	.unknown = "{\"detail\":\"Not Found\"}",
 	.openai_error =
 		"{\"object\":\"error\",\"message\":\"$message\",\"type\":\"$type\",\"param\":null,\"code\":$code}",
-	.state = MOCK_CACHES | MOCK_RESETS,
 	.switches = switches,
-	.cache = {.policy = POLICY_BLOCKS, .block = 1, .tokens = MOCK_CACHE_TOKENS},
-	.slots = 1,
+	.settings =
+		{
+			.state = MOCK_CACHES | MOCK_RESETS,
+			.parallel = 1,
+			.context = MOCK_CONTEXT_TOKENS,
+			.cache = {.policy = POLICY_RADIX, .block = 1, .tokens = MOCK_CACHE_TOKENS},
+		},
+	.too_long = "{\"object\":\"error\",\"message\":\"The input ($tokens tokens) is longer than the model's context "
+		    "length ($context tokens).\",\"type\":\"BadRequestError\",\"param\":null,\"code\":400}",
 	.salts = {"cache_salt", "extra_key"},
 	.at_start = {.input = INPUT_NEW, .cached = CACHED_ABOVE_0, .output = true},
 	.at_end = {.output = true},

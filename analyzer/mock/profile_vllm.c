@@ -12,7 +12,7 @@ static const struct mock_route routes[] = {
 	{.method = "GET",
 	 .path = "/v1/models",
 	 .text = "{\"object\":\"list\",\"data\":[{\"id\":\"$model\",\"object\":\"model\",\"created\":$now,"
-		 "\"owned_by\":\"vllm\",\"root\":\"$model\",\"parent\":null,\"max_model_len\":262144,"
+		 "\"owned_by\":\"vllm\",\"root\":\"$model\",\"parent\":null,\"max_model_len\":$context,"
 		 "\"permission\":[]}]}"},
 	{.method = "GET", .path = "/health", .text = "", .type = ""},
 	{.method = "GET", .path = "/ping", .text = "", .type = ""},
@@ -21,7 +21,7 @@ static const struct mock_route routes[] = {
 	{.method = "POST",
 	 .path = "/tokenize",
 	 .run = mock_route_tokenize,
-	 .text = "{\"count\":$count,\"max_model_len\":262144,\"tokens\":$tokens,\"token_strs\":null}"},
+	 .text = "{\"count\":$count,\"max_model_len\":$context,\"tokens\":$tokens,\"token_strs\":null}"},
 	{.method = "POST",
 	 .path = "/reset_prefix_cache",
 	 .run = mock_route_reset,
@@ -54,10 +54,13 @@ static const struct mock_metric metrics[] = {
 };
 
 static const struct mock_switch switches[] = {
-	{"enable-prompt-tokens-details", MOCK_REPORTS, 0},
-	{"VLLM_SERVER_DEV_MODE=1", MOCK_RESETS, 0},
-	{"no-enable-prefix-caching", 0, MOCK_CACHES},
-	{"disable-log-stats", 0, MOCK_METRICS},
+	{"enable-prompt-tokens-details", MOCK_REPORTS, 0, VALUE_NONE, 0},
+	{"VLLM_SERVER_DEV_MODE=1", MOCK_RESETS, 0, VALUE_NONE, 0},
+	{"no-enable-prefix-caching", 0, MOCK_CACHES, VALUE_NONE, 0},
+	{"disable-log-stats", 0, MOCK_METRICS, VALUE_NONE, 0},
+	{"num-gpu-blocks-override", 0, 0, VALUE_COUNT, MOCK_SETTING(cache.blocks)},
+	{"block-size", 0, 0, VALUE_COUNT, MOCK_SETTING(cache.block)},
+	{"max-model-len", 0, 0, VALUE_COUNT, MOCK_SETTING(context)},
 	{0},
 };
 
@@ -74,11 +77,20 @@ const struct mock_profile mock_profile_vllm = {
 	.unknown = "{\"detail\":\"Not Found\"}",
 	.invalid = "{\"error\":{\"message\":\"$message\",\"type\":\"Bad Request\",\"param\":null,\"code\":$code}}",
 	.openai_error = "{\"error\":{\"message\":\"$message\",\"type\":\"$type\",\"param\":null,\"code\":$code}}",
-	.state = MOCK_CACHES | MOCK_METRICS,
 	.switches = switches,
 	.rendering = {.system_turns = SYSTEM_TURNS_HOIST, .billing = BILLING_REMOVE},
-	.cache = {.policy = POLICY_BLOCKS, .block = 16, .tokens = MOCK_CACHE_TOKENS},
-	.slots = 1,
+	.settings =
+		{
+			.state = MOCK_CACHES | MOCK_METRICS,
+			.parallel = 1,
+			.context = MOCK_CONTEXT_TOKENS,
+			.cache = {.policy = POLICY_BLOCKS, .block = 16, .tokens = MOCK_CACHE_TOKENS},
+		},
+	.too_long = "{\"error\":{\"message\":\"This model's maximum context length is $context tokens. However, your "
+		    "prompt "
+		    "contains $tokens input tokens, which exceeds this limit even without any output tokens. Please "
+		    "reduce the length of the input prompt.\",\"type\":\"BadRequestError\",\"param\":\"input_tokens\","
+		    "\"code\":400}}",
 	.salts = {"cache_salt"},
 	.salt_on_messages = true,
 	.at_start = {.input = INPUT_WHOLE, .output = true},

@@ -18,7 +18,7 @@ size_t mock_profile_minimum(const struct mock_profile *p, const char *model)
 	for (const struct mock_minimum *m = p->minimums; m && m->model; m++)
 		if (strstr(model, m->model))
 			return m->tokens;
-	return p->cache.min;
+	return p->settings.cache.min;
 }
 
 const struct mock_profile *mock_profile_named(const char *name, const char **version)
@@ -33,18 +33,4 @@ const struct mock_profile *mock_profile_named(const char *name, const char **ver
 		return mock_profiles[i];
 	}
 	return NULL;
-}
-
-int mock_profile_switch(const struct mock_profile *p, const char *name, unsigned *state)
-{
-	name += strspn(name, "-");
-	for (const struct mock_switch *s = p->switches; s && s->name; s++) {
-		size_t n = strlen(s->name);
-		bool named = strncmp(name, s->name, n) == 0 && (!name[n] || (name[n] == '=' && !strchr(s->name, '=')));
-		if (!named)
-			continue;
-		*state = (*state | s->on) & ~s->off;
-		return 0;
-	}
-	return -1;
 }

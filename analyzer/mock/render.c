@@ -355,12 +355,16 @@ const char *mock_render(struct mock_request *r, const struct mock_rendering *how
 		tools(r);
 	/* With DROP_OLD thinking is shown from the last user message on; without one, all of it. */
 	bool thinking = how->thinking == THINKING_KEEP || (how->thinking == THINKING_DROP_OLD && !last_user);
-	size_t number = rest == messages->child ? 0 : 1;
+	size_t number = rest == messages->child ? 0 : 1, left_out = 0;
 	for (const cJSON *m = rest; m; m = m->next, number++) {
 		thinking = thinking || (how->thinking == THINKING_DROP_OLD && m == last_user);
-		if (role_of(m) != ROLE_SYSTEM || how->system_turns != SYSTEM_TURNS_HOIST)
+		if (left_out < r->left_out && role_of(m) != ROLE_SYSTEM && m->next)
+			left_out++;
+		else if (role_of(m) != ROLE_SYSTEM || how->system_turns != SYSTEM_TURNS_HOIST)
 			message(r, how, m, number, thinking);
 	}
+	for (const cJSON *m = rest; m; m = m->next)
+		r->last_is_user = role_of(m) == ROLE_USER;
 	mock_tokens_mark(&r->prompt, MARK_ASSISTANT); /* where the answer begins */
 	return NULL;
 }

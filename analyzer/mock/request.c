@@ -95,6 +95,33 @@ bad:
 	return -1;
 }
 
+void mock_request_shorten(struct mock_request *r, const struct mock_rendering *how, size_t max)
+{
+	bool shorter = true;
+
+	while (shorter && r->prompt.n > max) {
+		/* The texts that the script searches stay those of the whole request. */
+		struct mock_request less = {.api = r->api, .json = r->json, .left_out = r->left_out + 1};
+		buf_init(&less.system, SEARCHED_BYTES_MAX);
+		buf_init(&less.last_user, SEARCHED_BYTES_MAX);
+		(void)mock_render(&less, how); /* it was accepted before */
+		shorter = !less.prompt.failed && less.prompt.n < r->prompt.n;
+		if (shorter) {
+			struct mock_tokens prompt = r->prompt;
+			struct mock_block *blocks = r->blocks;
+			r->prompt = less.prompt;
+			r->blocks = less.blocks;
+			r->nblocks = less.nblocks;
+			r->blocks_capacity = less.blocks_capacity;
+			r->left_out = less.left_out;
+			less.prompt = prompt;
+			less.blocks = blocks;
+		}
+		less.json = NULL;
+		mock_request_release(&less);
+	}
+}
+
 void mock_request_release(struct mock_request *r)
 {
 	mock_tokens_release(&r->prompt);

@@ -37,7 +37,9 @@ struct mock_request {
 	bool stream;
 	bool include_usage; /* OpenAI's stream_options */
 	int64_t max_tokens; /* -1: not given */
+	size_t left_out;    /* of the oldest messages, at most: they are no part of the prompt */
 	size_t turn;        /* assistant messages so far */
+	bool last_is_user;  /* the last message */
 	struct mock_tokens prompt;
 	struct mock_block *blocks;
 	size_t nblocks, blocks_capacity;
@@ -55,6 +57,8 @@ int mock_request_read(struct mock_request *r, enum mock_api api, const struct mo
 /* The same; the prompt is also appended to `text` (mock/tokens.h). */
 int mock_request_read_text(struct mock_request *r, enum mock_api api, const struct mock_rendering *how, struct str body,
 			   struct buf *text, char *why, size_t why_bytes);
+/* Leaves the oldest messages out of the prompt, but not system turns and the last one, until it has max tokens. */
+void mock_request_shorten(struct mock_request *r, const struct mock_rendering *how, size_t max);
 void mock_request_release(struct mock_request *r);
 /* What a tool's definition is in: itself with Anthropic, its "function" with OpenAI. */
 const cJSON *mock_tool_definition(const cJSON *tool);

@@ -5,8 +5,6 @@
 
 #include <stdlib.h>
 
-#define CONTEXT_TOKENS "262144"
-
 void mock_route_metrics(struct mock_call *c)
 {
 	struct buf body;
@@ -153,10 +151,10 @@ void mock_route_slots(struct mock_call *c)
 	buf_init(&body, BUF_UNLIMITED);
 	json_out_init(&j, &body, false);
 	json_out_array(&j, NULL);
-	for (size_t i = 0; i < s->nslots; i++) {
+	for (size_t i = 0; i < s->limits.slots; i++) {
 		json_out_object(&j, NULL);
 		json_out_uint(&j, "id", i);
-		json_out_raw(&j, "n_ctx", STR(CONTEXT_TOKENS));
+		json_out_uint(&j, "n_ctx", c->mock->options.settings.context);
 		json_out_bool(&j, "speculative", false);
 		json_out_bool(&j, "is_processing", s->slots[i].busy);
 		json_out_end(&j);
@@ -175,7 +173,7 @@ void mock_route_slot_erase(struct mock_call *c)
 	snprintf(id, sizeof(id), "%.*s", (int)(c->call->path.n - (strlen(after) - 1)),
 		 c->call->path.p + strlen(after) - 1);
 	unsigned long slot = strtoul(id, &end, 10);
-	if (end == id || *end || s->nslots == 0) {
+	if (end == id || *end || s->limits.slots == 0) {
 		mock_respond_error(c, 400, "", "Invalid slot ID");
 		return;
 	}
@@ -185,7 +183,7 @@ void mock_route_slot_erase(struct mock_call *c)
 	}
 	/* The server was seen to take any number for one of its slots. */
 	snprintf(number, sizeof(number), "%zu",
-		 mock_sequences_erase(&c->mock->engine.store.sequences, slot % s->nslots));
+		 mock_sequences_erase(&c->mock->engine.store.sequences, slot % s->limits.slots));
 	mock_respond_text(c, 200, NULL, c->route->text,
 			  (struct mock_field[]){{"slot", id, true}, {"erased", number, true}, {0}});
 }

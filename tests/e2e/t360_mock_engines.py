@@ -18,7 +18,7 @@ ENGINES = {
         header=None, owner="kvscope", unknown=(404, b"not_found_error"), start={"input", "read", "output"}, end={"output"},
         reuse=lambda n: (n - 1) // 16 * 16, reset="/reset_prefix_cache", id="msg_"),
     "llama.cpp": dict(
-        flags=["slot-save-path=/tmp", "metrics", "cache-ram=0"], header=("server", "llama.cpp"), owner="llamacpp",
+        flags=["slot-save-path=/tmp", "metrics", "cache-ram=0", "parallel=1"], header=("server", "llama.cpp"), owner="llamacpp",
         unknown=(404, b'"File Not Found"'), start={"input", "read", "output"}, end={"output"}, reuse=lambda n: n - 1,
         reset="/slots/0?action=erase", reset_without=501, metric="llamacpp:prompt_tokens_cached_total",
         metrics_without=501, get={"/props": "build_info", "/health": "status"}, version="build_info", id="chatcmpl-"),

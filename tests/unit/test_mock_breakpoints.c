@@ -124,8 +124,13 @@ static void test_times_to_live(void **state)
 	assert_true(ask_at(14 * TTL, 0, hour) > 0);
 	assert_int_equal(ask_at(26 * TTL, 0, hour), 0);
 
+	/* Read by a breakpoint further on, it lives on as well. */
+	ask_at(30 * TTL, 0, "{\"messages\":[" USER(TEXT("one", MARK)) "]}");
+	ask_at(31 * TTL - 1, 0, "{\"messages\":[" USER(TEXT("one", "") "," TEXT("two", MARK)) "]}");
+	assert_true(ask_at(31 * TTL + 1, 0, "{\"messages\":[" USER(TEXT("one", MARK)) "]}") > 0);
+
 	/* Both in one request: the hour's part ends at its last breakpoint. */
-	ask_at(26 * TTL, 0, "{" SYSTEM(MARK_1H) "\"messages\":[" USER(TEXT("one", MARK)) "]}");
+	ask_at(37 * TTL, 0, "{" SYSTEM(MARK_1H) "\"messages\":[" USER(TEXT("one", MARK)) "]}");
 	assert_true(written[TTL_5M] > 0 && written[TTL_1H] == 0);
 	ask_at(60 * TTL, 0, "{" SYSTEM(MARK_1H) "\"messages\":[" USER(TEXT("one", MARK)) "]}");
 	assert_true(written[TTL_5M] > 0 && written[TTL_1H] > 0);
