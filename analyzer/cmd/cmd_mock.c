@@ -68,7 +68,7 @@ static const struct option_spec options[] = {
 				   .help = "bytes of a token, for limits in bytes (default 131072)"},
 	[OPT_CACHE_WHOLE] = {.name = "cache-whole",
 			     .help = "a kept state cannot be shortened, as in models with windows"},
-	[OPT_CONTEXT] = {.name = "context", .arg = "N", .help = "longest prompt in tokens (default 262144)"},
+	[OPT_CONTEXT] = {.name = "context", .arg = "N", .help = "longest prompt in tokens (default: none, of engines 262144)"},
 	[OPT_NO_CACHE] = {.name = "no-cache", .help = "prefill every prompt from its start"},
 	[OPT_PARALLEL] = {.name = "parallel",
 			  .arg = "N",

@@ -54,7 +54,7 @@ const struct mock_profile mock_profile_own = {
 		{
 			.state = MOCK_CACHES | MOCK_REPORTS,
 			.parallel = 1,
-			.context = MOCK_CONTEXT_TOKENS,
+			.context = SIZE_MAX,
 			.cache = {.policy = POLICY_BLOCKS, .block = 16, .tokens = MOCK_CACHE_TOKENS},
 		},
 	.at_start = {.input = INPUT_NEW, .cached = CACHED_TOLD, .output = true},

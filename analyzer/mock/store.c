@@ -14,14 +14,20 @@ static uint64_t ttl_ns(const struct mock_limits *l)
 	return (uint64_t)(l->ttl_s * (double)NS_PER_S);
 }
 
+/* Capacity of POLICY_BLOCKS. Of vLLM's blocks one is never used, and the prompt at work has one that is not full. */
+static size_t blocks_tokens(const struct mock_limits *l)
+{
+	if (l->blocks == 0 || l->tokens == 0)
+		return l->tokens;
+	return l->blocks > 2 ? (l->blocks - 2) * l->block : 0;
+}
+
 int mock_store_init(struct mock_store *s, const struct mock_limits *limits, size_t slots)
 {
 	*s = (struct mock_store){.limits = *limits};
 	switch (limits->policy) {
 	case POLICY_BLOCKS:
-		mock_cache_init(&s->cache, limits->block,
-				limits->blocks && limits->tokens ? (limits->blocks - 1) * limits->block
-								 : limits->tokens);
+		mock_cache_init(&s->cache, limits->block, blocks_tokens(limits));
 		s->cache.ttl_ns = ttl_ns(limits);
 		return 0;
 	case POLICY_RADIX:

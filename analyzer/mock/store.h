@@ -34,7 +34,7 @@ struct mock_limits {
 
 	/* POLICY_BLOCKS, POLICY_RADIX */
 	size_t tokens; /* capacity; 0: nothing is kept */
-	size_t blocks; /* the same in blocks, one of which the engine keeps to itself; 0: not given */
+	size_t blocks; /* the same in blocks, two of which hold nothing that is kept; 0: not given */
 	size_t block;  /* tokens of a block */
 
 	/* POLICY_SLOTS, POLICY_LIST: sequences apart from the slots */
