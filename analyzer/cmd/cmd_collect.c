@@ -145,7 +145,7 @@ static void skip_written(struct collector *c, const char *trace)
 /* Until no process of the run is left, or somebody has had enough of waiting: false. */
 static bool wait_for_users(struct collector *c, const char *ring)
 {
-	const struct timespec period = {.tv_nsec = COLLECTOR_POLL_MS * 1000000L};
+	const struct timespec period = {.tv_nsec = COLLECTOR_POLL_MS * 1000000L}, none = {0};
 	sigset_t enough, before;
 	bool patient = true;
 
@@ -158,16 +158,18 @@ static bool wait_for_users(struct collector *c, const char *ring)
 		msg_note("waiting for %zu process%s (Ctrl-C: stop here, collect the rest later)", collector_alive(c),
 			 collector_alive(c) == 1 ? "" : "es");
 	for (;;) {
+		if (collector_alive(c) == 0)
+			collector_hurry(c);
 		int n = collector_poll(c);
 		if (n < 0)
 			break;
-		if (collector_alive(c) == 0) {
+		if (collector_alive(c) == 0 && !collector_behind(c)) {
 			/* A child that has not recorded anything is known from /proc alone. */
 			adopt_users(c, ring);
 			if (collector_alive(c) == 0)
 				break;
 		}
-		if (sigtimedwait(&enough, NULL, &period) > 0) {
+		if (sigtimedwait(&enough, NULL, collector_alive(c) == 0 && collector_behind(c) ? &none : &period) > 0) {
 			patient = false;
 			break;
 		}
@@ -256,7 +258,7 @@ static int collect_ring(const struct command_line *cl, const char *ring, const s
 	if (note->trace)
 		skip_written(collector, note->trace);
 	if (option_given(cl, OPT_NOW))
-		collector_poll(collector);
+		collector_hurry(collector);
 	else
 		end.leave_open = !wait_for_users(collector, ring) && collector_alive(collector) > 0;
 	collector_finish(collector, &end, &summary);

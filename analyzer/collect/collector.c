@@ -3,7 +3,9 @@
 
 #include "base/array.h"
 #include "base/clock.h"
+#include "collect/backlog.h"
 #include "collect/census.h"
+#include "collect/pace.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -19,9 +21,15 @@
 
 #define CENSUS_NS NS_PER_S
 
+/* More of the ring than this, in 256ths, is not left in it while the collector is at work elsewhere, or sleeps. Less
+ * may be: a collector that takes over for a killed one finds it there. */
+#define CROWDED 128
+#define CROWDED_FOR_SLEEP 96
+
 struct process {
 	int32_t pid;
 	bool gone;
+	uint64_t gone_ns; /* when that was first seen */
 };
 
 struct written {
@@ -41,6 +49,10 @@ struct collector {
 	struct written *skip;
 	size_t nskip, skip_capacity;
 	int records_per_poll; /* a lap of the ring: writers that never pause must not keep us from our other duties */
+	struct backlog *backlog;
+	struct pace pace;
+	bool hurry;
+	bool behind; /* the last poll had not the time for all that was there */
 	bool corrupt;
 	uint64_t opaque_server_bytes;
 	struct census census;
@@ -152,7 +164,8 @@ int collector_open(const char *ring_path, const char *trace_path, bool overwrite
 					 .opaque = on_opaque,
 					 .process = on_process};
 
-	if (!c || !(c->continues = continues_new()) || !(c->pipeline = pipeline_new(&events, header->capture_mode))) {
+	if (!c || !(c->continues = continues_new()) || !(c->pipeline = pipeline_new(&events, header->capture_mode)) ||
+	    !(c->backlog = backlog_new(trace_path, BACKLOG_MEMORY_MAX, BACKLOG_DISK_MAX))) {
 		snprintf(error, error_bytes, "out of memory");
 		goto fail;
 	}
@@ -175,8 +188,10 @@ fail:
 		ring_reader_close(c->ring);
 	if (c && c->pipeline)
 		pipeline_free(c->pipeline);
-	if (c)
+	if (c) {
 		continues_free(c->continues);
+		backlog_free(c->backlog);
+	}
 	free(c);
 	return -1;
 }
@@ -213,7 +228,8 @@ static int watch_process(struct collector *c, int32_t pid)
 	c->npidfds += fd >= 0;
 	/* One that has ended already is let go when the ring has been read to its end. */
 	bool gone = fd < 0 && kill(pid, 0) < 0 && errno == ESRCH;
-	c->process[c->nprocess] = (struct process){.pid = pid, .gone = gone};
+	c->process[c->nprocess] =
+		(struct process){.pid = pid, .gone = gone, .gone_ns = gone ? clock_monotonic_ns() : 0};
 	c->watch[c->nprocess] = (struct pollfd){.fd = fd, .events = POLLIN};
 	c->nprocess++;
 	return 0;
@@ -236,10 +252,13 @@ static void mark_gone(struct collector *c)
 		return;
 	poll(c->watch, c->nprocess, 0);
 	for (size_t i = 0; i < c->nprocess; i++) {
+		struct process *p = &c->process[i];
 		if (c->watch[i].fd >= 0)
-			c->process[i].gone = c->watch[i].revents != 0;
+			p->gone = c->watch[i].revents != 0;
 		else
-			c->process[i].gone = kill(c->process[i].pid, 0) < 0 && errno == ESRCH;
+			p->gone = kill(p->pid, 0) < 0 && errno == ESRCH;
+		if (p->gone && p->gone_ns == 0)
+			p->gone_ns = clock_monotonic_ns();
 	}
 }
 
@@ -250,7 +269,8 @@ static void retire_gone(struct collector *c)
 			i++;
 			continue;
 		}
-		pipeline_process_gone(c->pipeline, c->process[i].pid, clock_monotonic_ns());
+		/* What it wrote last may have waited for long. */
+		pipeline_process_gone(c->pipeline, c->process[i].pid, c->process[i].gone_ns);
 		forget_process(c, i);
 	}
 }
@@ -283,41 +303,118 @@ static void take_census(struct collector *c)
 
 /* ---- records */
 
-static int drain(struct collector *c, int records_max)
+static void feed(struct collector *c, const struct kvs_record *record, struct str payload)
+{
+	if (record->type == KVS_REC_PROCESS)
+		see_process(c, record, payload);
+	else if (record->type == KVS_REC_BLIND && record->arg == KVS_BLIND_IO_URING)
+		census_io_uring_known(&c->census, record->pid);
+	pipeline_feed(c->pipeline, record, payload);
+}
+
+/* From the ring: 1, or 0 when there is none now. */
+static int next_of_ring(struct collector *c, const struct kvs_record **record, struct str *payload)
+{
+	int r = c->corrupt ? 0 : ring_reader_next(c->ring, record, payload);
+	if (r < 0)
+		c->corrupt = true;
+	return r > 0;
+}
+
+/* Copies what is in the ring out of it, up to so many records, for as long as there is room for them. */
+static void empty_ring(struct collector *c, int records_max)
 {
 	const struct kvs_record *record;
 	struct str payload;
-	int n = 0, r = 0;
 
-	while (!c->corrupt && n < records_max && (r = ring_reader_next(c->ring, &record, &payload)) > 0) {
-		if (record->type == KVS_REC_PROCESS)
-			see_process(c, record, payload);
-		else if (record->type == KVS_REC_BLIND && record->arg == KVS_BLIND_IO_URING)
-			census_io_uring_known(&c->census, record->pid);
-		pipeline_feed(c->pipeline, record, payload);
+	ring_reader_hold(c->ring, false);
+	for (int n = 0; n < records_max && backlog_room(c->backlog) && next_of_ring(c, &record, &payload); n++)
+		backlog_put(c->backlog, record, payload);
+	ring_reader_hold(c->ring, true);
+}
+
+/* Reads up to so many records, as long as the pace allows. *all: none is left. Returns how many. */
+static int read_records(struct collector *c, int records_max, bool *all)
+{
+	enum { BETWEEN_LOOKS = 8 }; /* at the clock */
+	const struct kvs_record *record;
+	struct str payload;
+	int n = 0;
+
+	*all = false;
+	while (n < records_max && (n % BETWEEN_LOOKS != 0 || !pace_over(&c->pace))) {
+		if (ring_reader_taken(c->ring) > CROWDED)
+			empty_ring(c, c->records_per_poll);
+		if (backlog_next(c->backlog, &record, &payload) == 0 && !next_of_ring(c, &record, &payload)) {
+			*all = true;
+			break;
+		}
+		feed(c, record, payload);
 		n++;
 	}
-	if (r < 0)
-		c->corrupt = true;
 	return n;
 }
 
 int collector_poll(struct collector *c)
 {
+	bool hurry = c->hurry || backlog_crowded(c->backlog), all;
+
 	/* In this order: all that a process wrote is in the ring before its end can be seen. */
 	mark_gone(c);
-	if (!ring_reader_whole(c->ring)) {
+	if (!ring_reader_whole(c->ring))
 		c->corrupt = true;
-		return -1;
-	}
 	ring_reader_hold(c->ring, true);
-	int n = drain(c, c->records_per_poll);
-	if (n < c->records_per_poll)
+	pace_begin(&c->pace, hurry);
+	int n = read_records(c, c->records_per_poll, &all);
+	pace_end(&c->pace);
+	c->behind = !all;
+	if (all)
 		retire_gone(c);
-	if (pipeline_idle(c->pipeline))
+	else if (ring_reader_taken(c->ring) > CROWDED_FOR_SLEEP)
+		empty_ring(c, c->records_per_poll);
+	trace_writer_flush(c->trace);
+	if (all && pipeline_idle(c->pipeline))
 		ring_reader_hold(c->ring, false);
 	take_census(c);
-	return c->corrupt ? -1 : n;
+	return c->corrupt && backlog_records(c->backlog) == 0 ? -1 : n;
+}
+
+void collector_hurry(struct collector *c)
+{
+	c->hurry = true;
+}
+
+bool collector_behind(const struct collector *c)
+{
+	return c->behind;
+}
+
+uint64_t collector_waiting(const struct collector *c)
+{
+	return backlog_records(c->backlog);
+}
+
+/* All that is in the ring and waits is read, or given up. */
+static void read_rest(struct collector *c, bool give_up)
+{
+	const struct kvs_record *record;
+	struct str payload;
+
+	/* Bounded, for those that live may go on writing. */
+	empty_ring(c, c->records_per_poll);
+	while (!give_up && backlog_next(c->backlog, &record, &payload) > 0)
+		feed(c, record, payload);
+	for (int n = 0; !give_up && n < c->records_per_poll && next_of_ring(c, &record, &payload); n++)
+		feed(c, record, payload);
+}
+
+/* What was taken out of the ring and came to nothing is lost as if the ring had been full. */
+static void add_lost(const struct collector *c, struct ring_loss *ring)
+{
+	uint64_t records, bytes;
+	backlog_lost(c->backlog, &records, &bytes);
+	ring->dropped[KVS_DROP_FULL] += records + backlog_records(c->backlog);
+	ring->dropped_bytes += bytes + backlog_bytes(c->backlog);
 }
 
 void collector_finish(struct collector *c, const struct collector_end *end, struct collector_summary *out)
@@ -326,18 +423,21 @@ void collector_finish(struct collector *c, const struct collector_end *end, stru
 	struct ring_loss ring;
 	struct pipeline_loss parsed;
 
-	collector_poll(c);
+	collector_hurry(c);
+	if (!end->give_up)
+		collector_poll(c);
 	if (!end->leave_open)
 		ring_reader_detach(c->ring);
 	mark_gone(c);
 	ring_reader_settle(c->ring);
-	/* Bounded, for those that live may go on writing. */
-	drain(c, c->records_per_poll);
+	read_rest(c, end->give_up);
 	retire_gone(c);
 	pipeline_finish(c->pipeline);
+	trace_writer_flush(c->trace);
 	ring_reader_hold(c->ring, false);
 
 	ring_reader_loss(c->ring, &ring);
+	add_lost(c, &ring);
 	pipeline_loss(c->pipeline, &parsed);
 	parsed.blind[KVS_BLIND_CHILD] += c->blind_children;
 	parsed.blind[KVS_BLIND_IO_URING] += c->blind_io_uring;
@@ -367,6 +467,7 @@ void collector_finish(struct collector *c, const struct collector_end *end, stru
 	census_release(&c->census);
 	pipeline_free(c->pipeline);
 	continues_free(c->continues);
+	backlog_free(c->backlog);
 	ring_reader_close(c->ring);
 	free(c);
 }

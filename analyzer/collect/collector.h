@@ -11,6 +11,10 @@
  *
  * The owner calls collector_poll every COLLECTOR_POLL_MS while the run lasts, never faster (a faster poll was measured
  * to slow the client), then collector_finish.
+ *
+ * Where records come faster than they can be read, or the programs of the run want the processors for themselves
+ * (collect/pace.h), they are taken out of the ring all the same and wait (collect/backlog.h): the ring has room for a
+ * burst whenever the collector sleeps. What waits is read later, after the command if need be.
  */
 
 #include "trace/writer.h"
@@ -45,6 +49,8 @@ struct collector_end {
 	int signal;      /* that killed it; -1: unknown, 0: none */
 	/* Processes that still live may go on writing for a later collector. Else they are told that nobody reads. */
 	bool leave_open;
+	/* Somebody has had enough of waiting: what waits is not read any more, and counted as lost. */
+	bool give_up;
 };
 
 struct collector;
@@ -55,8 +61,17 @@ struct collector;
  */
 int collector_open(const char *ring_path, const char *trace_path, bool overwrite, const struct trace_header *header,
 		   struct collector **out, char *error, size_t error_bytes);
-/* Takes all that is in the ring. Returns records read, -1 when the ring is corrupt. */
+/*
+ * Takes all that is in the ring, and reads as much of it as there is time for. Returns records read, -1 when the ring
+ * is corrupt and nothing of it waits any more.
+ */
 int collector_poll(struct collector *c);
+/* The command has ended: from now on nobody is given precedence. */
+void collector_hurry(struct collector *c);
+/* The last poll left something unread, in the ring or out of it. */
+bool collector_behind(const struct collector *c);
+/* Records that were taken out of the ring and not read yet, as of the last poll. */
+uint64_t collector_waiting(const struct collector *c);
 /*
  * Watches a process that mapped the ring before us: an earlier collector has read the record that says so. Returns 0,
  * or -1: no memory.
@@ -69,7 +84,7 @@ int collector_adopt(struct collector *c, int32_t pid);
 int collector_skip(struct collector *c, int32_t pid, uint64_t start_ns);
 /* Processes known to have mapped the ring that have not ended, as of the last poll. */
 size_t collector_alive(const struct collector *c);
-/* Drains, finishes all that is open, writes loss and footer, closes the trace. Frees c. */
+/* Reads all that is left, finishes all that is open, writes loss and footer, closes the trace. Frees c. */
 void collector_finish(struct collector *c, const struct collector_end *end, struct collector_summary *out);
 
 #endif

@@ -381,6 +381,15 @@ void ring_reader_hold(struct ring_reader *r, bool hold)
 	advance_tail(r);
 }
 
+unsigned ring_reader_taken(const struct ring_reader *r)
+{
+	if (r->gone)
+		return 0;
+	uint64_t head = atomic_load_explicit(&r->header->head, memory_order_relaxed);
+	uint64_t taken = head > r->tail ? head - r->tail : 0;
+	return taken >= r->slots ? 256 : (unsigned)(taken * 256 / r->slots);
+}
+
 void ring_reader_settle(struct ring_reader *r)
 {
 	r->settle = true;

@@ -55,6 +55,8 @@ int ring_reader_next(struct ring_reader *r, const struct kvs_record **record, st
  * next reader should this one be killed. For as long as somebody makes something of them that is not yet written down.
  */
 void ring_reader_hold(struct ring_reader *r, bool hold);
+/* The part of the ring that writers cannot have now, in 256ths: what was not read, and what is held. */
+unsigned ring_reader_taken(const struct ring_reader *r);
 /* Nothing more will be written by processes that are gone: voids what they left open at once instead of waiting. */
 void ring_reader_settle(struct ring_reader *r);
 /* Tells writers that nobody reads any more. */

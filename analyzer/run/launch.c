@@ -224,9 +224,10 @@ void launch_wait(struct launch *l, int period_ms, void (*tick)(void *context), v
 		struct timespec timeout = until(next);
 		if ((tick ? sigtimedwait(&l->waiting, &info, &timeout) : sigwaitinfo(&l->waiting, &info)) > 0)
 			pass_on(l, &info);
-		if (tick && clock_monotonic_ns() >= next) {
+		uint64_t now = clock_monotonic_ns();
+		if (tick && now >= next) {
+			next = now + period_ns;
 			tick(context);
-			next = clock_monotonic_ns() + period_ns;
 		}
 	}
 	if (l->report_fd >= 0) {

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "cli/msg.h"
 #include "kvscope/env.h"
+#include "run/catch_up.h"
 #include "run/env.h"
 #include "run/leftover.h"
 #include "run/trace_file.h"
@@ -159,25 +160,29 @@ void watch_tick(void *watch)
 	collector_poll(w->collector);
 }
 
-static void linger(struct watch *w)
+/* For what is on its way, and what waits. False: somebody has had enough of it. */
+static bool linger(struct watch *w)
 {
 	int quiet_ms = 0;
 	if (w->relayed.process)
 		relayed_finish(&w->relayed, COLLECTOR_POLL_MS, watch_tick, w);
 	collector_poll(w->collector);
+	if (!catch_up(w->collector, w->ring_bytes / KVS_SLOT_BYTES))
+		return false;
 	for (int ms = 0; ms < GRACE_MAX_MS && quiet_ms < GRACE_QUIET_MS && collector_alive(w->collector) > 0;
 	     ms += COLLECTOR_POLL_MS) {
 		if (!launch_linger(COLLECTOR_POLL_MS))
-			return;
+			break;
 		quiet_ms = collector_poll(w->collector) > 0 ? 0 : quiet_ms + COLLECTOR_POLL_MS;
 	}
+	return true;
 }
 
 void watch_finish(struct watch *w, const struct launch_end *end, struct collector_summary *summary)
 {
 	struct collector_end how = {.exit_status = end->exit_status, .signal = end->signal};
 
-	linger(w);
+	how.give_up = !linger(w);
 	how.leave_open = collector_alive(w->collector) > 0;
 	collector_finish(w->collector, &how, summary);
 	w->collector = NULL;

@@ -6,7 +6,8 @@
 #include <time.h>
 #include <unistd.h>
 
-ssize_t quiet_write(int fd, const char *p, size_t n)
+/* offset -1: where the file stands. */
+static ssize_t write_quietly(int fd, const char *p, size_t n, off_t offset)
 {
 	sigset_t deadly, before, pending;
 	sigemptyset(&deadly);
@@ -16,7 +17,7 @@ ssize_t quiet_write(int fd, const char *p, size_t n)
 	sigpending(&pending);
 	if (pthread_sigmask(SIG_BLOCK, &deadly, &before) != 0)
 		return -1;
-	ssize_t written = write(fd, p, n);
+	ssize_t written = offset < 0 ? write(fd, p, n) : pwrite(fd, p, n, offset);
 	int e = errno;
 	int sig = e == EFBIG ? SIGXFSZ : SIGPIPE;
 	if (written < 0 && (e == EFBIG || e == EPIPE) && !sigismember(&pending, sig)) {
@@ -29,4 +30,14 @@ ssize_t quiet_write(int fd, const char *p, size_t n)
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	errno = e;
 	return written;
+}
+
+ssize_t quiet_write(int fd, const char *p, size_t n)
+{
+	return write_quietly(fd, p, n, -1);
+}
+
+ssize_t quiet_pwrite(int fd, const char *p, size_t n, off_t offset)
+{
+	return write_quietly(fd, p, n, offset);
 }

@@ -11,5 +11,7 @@
  * after it.
  */
 ssize_t quiet_write(int fd, const char *p, size_t n);
+/* pwrite(2) likewise. */
+ssize_t quiet_pwrite(int fd, const char *p, size_t n, off_t offset);
 
 #endif

@@ -10,6 +10,8 @@
 
 /* Memory kept for the next line; one huge line is no reason to hold on to its size. */
 #define SINK_IDLE_MAX ((size_t)8 << 20)
+/* So much is composed before it is written: a call of the kernel for every line costs more than the line. */
+#define SINK_BATCH ((size_t)256 << 10)
 
 /*
  * A file that was there may be open to others, who must not see what comes into it, or be another user's, who could
@@ -83,9 +85,15 @@ static void flush(struct line_sink *s)
 		buf_reset(&s->waiting);
 }
 
-struct buf *line_sink_begin(struct line_sink *s)
+void line_sink_flush(struct line_sink *s)
 {
 	if (s->waiting.n)
+		flush(s);
+}
+
+struct buf *line_sink_begin(struct line_sink *s)
+{
+	if (s->trouble)
 		flush(s);
 	s->mark = s->waiting.n;
 	return &s->waiting;
@@ -95,7 +103,7 @@ int line_sink_commit(struct line_sink *s, uint64_t lines, bool always)
 {
 	struct buf *w = &s->waiting;
 	bool refused = w->failed || w->n - s->mark > TRACE_LINE_MAX;
-	if (s->mark && !always && w->n > SINK_WAITING_MAX)
+	if (s->trouble && !always && w->n > SINK_WAITING_MAX)
 		refused = true;
 	if (refused) {
 		w->n = s->mark;
@@ -105,14 +113,14 @@ int line_sink_commit(struct line_sink *s, uint64_t lines, bool always)
 		s->lost_lines += lines;
 		return -1;
 	}
-	flush(s);
+	if (w->n >= SINK_BATCH || s->trouble)
+		flush(s);
 	return 0;
 }
 
 size_t line_sink_finish(struct line_sink *s)
 {
-	if (s->waiting.n)
-		flush(s);
+	line_sink_flush(s);
 	return s->waiting.n;
 }
 

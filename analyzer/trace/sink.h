@@ -3,8 +3,9 @@
 #define TRACE_SINK_H
 
 /*
- * The file of a trace, which grows by whole lines whatever the disk does. Lines are composed in memory and written at
- * once; what cannot be written waits there and is tried again with every later line. After a write that stopped inside
+ * The file of a trace, which grows by whole lines whatever the disk does. Lines are composed in memory and written some
+ * at a time, or when line_sink_flush asks for it; what cannot be written waits there and is tried again with every later
+ * line. After a write that stopped inside
  * a line the file is cut back to its last whole one, so that it is good at any moment.
  *
  *     struct buf *to = line_sink_begin(&s);
@@ -42,6 +43,8 @@ struct buf *line_sink_begin(struct line_sink *s);
  * failed or too much is waiting already (`always` overrides the latter).
  */
 int line_sink_commit(struct line_sink *s, uint64_t lines, bool always);
+/* Writes what was taken over so far. */
+void line_sink_flush(struct line_sink *s);
 /* Tries a last time. Returns how many bytes still wait: whole lines, in s->waiting. */
 size_t line_sink_finish(struct line_sink *s);
 void line_sink_release(struct line_sink *s);

@@ -102,6 +102,7 @@ int trace_writer_open(const char *path, bool overwrite, const struct trace_heade
 		snprintf(error, error_bytes, "%s: cannot write the trace's header: out of memory", path);
 		goto failed;
 	}
+	line_sink_flush(&w->sink);
 	*out = w;
 	return 0;
 failed:
@@ -301,6 +302,11 @@ void trace_writer_opaque(struct trace_writer *w, const struct opaque_connection 
 {
 	line_opaque(line_sink_begin(&w->sink), c);
 	line_sink_commit(&w->sink, 1, false);
+}
+
+void trace_writer_flush(struct trace_writer *w)
+{
+	line_sink_flush(&w->sink);
 }
 
 /* Processes are counted beside the losses, but are none. */

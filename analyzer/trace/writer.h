@@ -52,6 +52,8 @@ void trace_writer_exchange(struct trace_writer *w, struct exchange *x);
 void trace_writer_request(struct trace_writer *w, const struct exchange *x, const struct continues *c);
 void trace_writer_process(struct trace_writer *w, const struct pipeline_process *p);
 void trace_writer_opaque(struct trace_writer *w, const struct opaque_connection *c);
+/* Lines are written many at a time: until this call, those of the last few calls may be in memory alone. */
+void trace_writer_flush(struct trace_writer *w);
 /*
  * Writes the loss line, if anything was lost, and the footer, and closes. Returns 0, or -1 with a line of text in
  * error: lines were lost. Frees w.

@@ -210,6 +210,7 @@ int main(int argc, char **argv)
 	int fd = mkstemp(trace);
 	if (fd < 0 || collector_open(ring_path, trace, true, &header, &s.collector, error, sizeof(error)) < 0)
 		fail("no trace");
+	collector_hurry(s.collector);
 	buf_init(&s.messages, BUF_UNLIMITED);
 	buf_init(&s.fixed, BUF_UNLIMITED);
 	buf_init(&s.body, BUF_UNLIMITED);

@@ -50,6 +50,7 @@ static void write_turns(struct trace_writer *w, struct conversation *c, unsigned
 		c->messages = 2 * i + 1;
 		write_next(w, c, i + 1);
 	}
+	trace_writer_flush(w);
 }
 
 /* All bodies of the trace are there and have their SHA-256. */
