@@ -14,6 +14,8 @@
 #include <unistd.h>
 
 #define STEP_MS 5
+#define LIMIT_MS 1000
+#define LIMIT_MAX_MS 5000
 #define TEXT_MAX ((size_t)64 << 10)
 
 /* Hands over what there is, and a zero byte as its end. */
@@ -126,10 +128,15 @@ void afterword_release(struct afterword *a)
 	*a = (struct afterword){NULL, NULL, NULL};
 }
 
-void afterword_say(const char *trace)
+int afterword_limit_ms(uint64_t requests)
+{
+	return requests > LIMIT_MAX_MS - LIMIT_MS ? LIMIT_MAX_MS : LIMIT_MS + (int)requests;
+}
+
+void afterword_say(const char *trace, uint64_t requests)
 {
 	struct afterword a;
-	int result = afterword_get(trace, AFTERWORD_LIMIT_MS, &a);
+	int result = afterword_get(trace, afterword_limit_ms(requests), &a);
 
 	if (a.cost && a.cost[0])
 		msg_note("%s", a.cost);

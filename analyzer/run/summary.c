@@ -57,6 +57,6 @@ void summary_say(const struct watch *w, const struct preflight *preflight, const
 			 " process%s of the run live%s on; to finish the trace when they end: kvscope collect %s",
 			 s->alive, s->alive == 1 ? "" : "es", s->alive == 1 ? "s" : "", w->ring);
 	if (s->exchanges > 0 && judge)
-		afterword_say(w->trace);
+		afterword_say(w->trace, s->exchanges);
 	msg_note("trace: %s; next: kvscope report%s%s", w->trace, w->output ? " " : "", w->output ? w->output : "");
 }

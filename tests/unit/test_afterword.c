@@ -51,6 +51,16 @@ static void nobody_waits_for_long(void **state)
 	rmdir(folder);
 }
 
+static void long_sessions_are_waited_for(void **state)
+{
+	(void)state;
+	assert_int_equal(afterword_limit_ms(0), 1000);
+	assert_int_equal(afterword_limit_ms(2000), 3000);
+	assert_int_equal(afterword_limit_ms(4000), 5000);
+	assert_int_equal(afterword_limit_ms(4001), 5000);
+	assert_int_equal(afterword_limit_ms(UINT64_MAX), 5000);
+}
+
 static void an_empty_session_has_no_verdict(void **state)
 {
 	(void)state;
@@ -77,6 +87,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_cannot_be_read_is_told),
 		cmocka_unit_test(nobody_waits_for_long),
+		cmocka_unit_test(long_sessions_are_waited_for),
 		cmocka_unit_test(an_empty_session_has_no_verdict),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL) != 0;
