@@ -25,10 +25,12 @@ static const struct option_spec options[] = {
 			.help = "one line per request as it happens, until the run ends"},
 	[OPT_ALL] = {.name = "all", .letter = 'a', .help = "do not shorten long tables"},
 	[OPT_HTML] = {.name = "html", .arg = "FILE", .help = "write a page with charts instead (-: to stdout)"},
-	[OPT_ENGINE] = {.name = "engine",
-			.letter = 'e',
-			.arg = "ENGINE[@VERSION][+TEMPLATE]",
-			.help = "with --html: judge misses by what this backend does to a prompt"},
+	[OPT_ENGINE] =
+		{.name = "engine",
+		 .letter = 'e',
+		 .arg = "ENGINE[@VERSION][+TEMPLATE]",
+		 .help = "the backend, where its answers do not show it: when its prefill ends, what it does to a "
+			 "prompt"},
 	{0},
 };
 
@@ -41,6 +43,35 @@ static const char *const examples[] = {
 	NULL,
 };
 
+/*
+ * By the backend that is given or recognised, if any: where it does not say what it reused, that is estimated by what
+ * its rules let a cache reuse.
+ */
+static int cost_of(const struct command_line *cl, struct report *report, struct cost *cost)
+{
+	const char *engine = option_value(cl, OPT_ENGINE), *what;
+	struct backend backend = why_recognise(report);
+	struct why why = {.nmisses = 0};
+	char error[512];
+	int result = 0;
+
+	if (engine && backend_parse(str_from(engine), &backend, &what) < 0) {
+		msg_error("report: --engine: \"%s\": %s", engine, what);
+		return -1;
+	}
+	struct cost_options how = {.engine = engine ? backend.engine : ENGINE_UNKNOWN};
+	if (backend.engine != ENGINE_UNKNOWN && report->all.tokens.cached_of == 0) {
+		result = why_build(report, &backend, true, &why, error, sizeof(error));
+		how.why = &why;
+	}
+	if (result < 0 || cost_build(report, &how, cost, error, sizeof(error)) < 0) {
+		msg_error("report: %s", error);
+		result = -1;
+	}
+	why_release(&why);
+	return result;
+}
+
 static int print_report(const struct command_line *cl, struct trace *traces, size_t n)
 {
 	struct report report;
@@ -51,9 +82,13 @@ static int print_report(const struct command_line *cl, struct trace *traces, siz
 	int status = EXIT_TROUBLE;
 
 	buf_init(&text, BUF_UNLIMITED);
-	if (report_build(traces, n, &report, error, sizeof(error)) < 0 ||
-	    cost_build(&report, NULL, &cost, error, sizeof(error)) < 0 ||
-	    anatomy_build(&report, &cost, &anatomy, error, sizeof(error)) < 0) {
+	if (report_build(traces, n, &report, error, sizeof(error)) < 0) {
+		msg_error("report: %s", error);
+		goto out;
+	}
+	if (cost_of(cl, &report, &cost) < 0)
+		goto out;
+	if (anatomy_build(&report, &cost, &anatomy, error, sizeof(error)) < 0) {
 		msg_error("report: %s", error);
 		goto out;
 	}
@@ -202,8 +237,8 @@ static int run_report(const struct command_line *cl)
 		msg_error("report: --html goes with neither --follow nor --json");
 		return EXIT_TROUBLE;
 	}
-	if (option_given(cl, OPT_ENGINE) && !option_given(cl, OPT_HTML)) {
-		msg_error("report: --engine is for --html; kvscope why takes it, too");
+	if (option_given(cl, OPT_ENGINE) && follows) {
+		msg_error("report: --engine does not go with --follow");
 		return EXIT_TROUBLE;
 	}
 	if (!follows)

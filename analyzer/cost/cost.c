@@ -4,6 +4,7 @@
 #include "base/array.h"
 #include "base/clock.h"
 #include "cost/claims.h"
+#include "cost/estimate.h"
 #include "cost/retime.h"
 #include "cost/stamps.h"
 #include "cost/timeline.h"
@@ -27,6 +28,7 @@ struct work {
 	struct cost_point *points; /* scratch: those of one backend */
 	uint32_t *waited_for;
 	enum engine engine;
+	bool estimates; /* counts may be what why judges */
 	size_t backends_capacity;
 };
 
@@ -89,7 +91,8 @@ static bool fits(const struct work *w, size_t i)
 {
 	const struct cost_exchange *c = &w->cost->exchanges[i];
 	const struct stamps *s = &w->stamps[i];
-	if (c->prefilled_basis != TOKENS_REPORTED || c->prefilled == 0)
+	bool estimated = w->estimates && c->prefilled_basis == TOKENS_ESTIMATED && c->claim == CLAIM_UNCHECKED;
+	if ((c->prefilled_basis != TOKENS_REPORTED && !estimated) || c->prefilled == 0)
 		return false;
 	return !isnan(s->reported) || (!isnan(s->waited) && s->others <= OTHERS_FIT * s->waited);
 }
@@ -291,6 +294,7 @@ int cost_build(const struct report *report, const struct cost_options *options, 
 		.points = calloc(n + 1, sizeof(*w.points)),
 		.waited_for = calloc(n + 1, sizeof(*w.waited_for)),
 		.engine = options ? options->engine : ENGINE_UNKNOWN,
+		.estimates = options && options->why,
 	};
 	int result = -1;
 
@@ -303,8 +307,14 @@ int cost_build(const struct report *report, const struct cost_options *options, 
 	if (!w.stamps || !w.points || !w.waited_for || !out->exchanges || !out->sessions || !out->lineages)
 		goto out;
 	if (read_all(&w) < 0 || stamps_overlap(report, out->exchanges, w.stamps) < 0 ||
-	    claims_check(report, out, w.stamps) < 0 || fit_all(&w) < 0 || stamps_gaps(report, out->exchanges) < 0)
+	    claims_check(report, out, w.stamps) < 0)
 		goto out;
+	if (w.estimates)
+		estimate_counts(report, options->why, out);
+	if (fit_all(&w) < 0 || stamps_gaps(report, out->exchanges) < 0)
+		goto out;
+	if (w.estimates)
+		estimate_check(report, out);
 	time_all(&w);
 	sum_tokens(out);
 	if (timeline_sum(report, out->exchanges, &out->all, out->sessions, out->lineages) < 0 ||

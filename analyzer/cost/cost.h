@@ -115,6 +115,7 @@ struct cost_tokens {
 	int64_t again;              /* of n */
 	enum tokens_basis basis;    /* of both; TOKENS_NONE: of no request */
 	uint64_t requests, unknown; /* of which they are known, and not */
+	uint64_t estimated;         /* of the known: those that the backend does not tell, see cost/estimate.h */
 };
 
 struct cost {
@@ -130,6 +131,8 @@ struct cost {
 
 struct cost_options {
 	enum engine engine; /* said by the user, or ENGINE_UNKNOWN: as the responses say */
+	/* NULL, or who judges what a cache could reuse where the backend does not say it. */
+	const struct why *why;
 };
 
 /*

@@ -54,6 +54,7 @@ void cost_json_tokens(struct json_out *j, const struct cost_tokens *t)
 	json_out_cstr(j, "basis", tokens_basis_name(t->basis));
 	json_out_uint(j, "requests", t->requests);
 	json_out_uint(j, "unknown_requests", t->unknown);
+	json_out_uint(j, "estimated_requests", t->estimated);
 	json_out_end(j);
 }
 

@@ -100,6 +100,13 @@ void cost_text(const struct report *r, const struct cost *c, const struct text_s
 	if (!(c->all.wall > 0))
 		return;
 	times(c, style, to);
+	if (c->tokens.estimated > 0) {
+		buf_puts(to, "  Of ");
+		units_plural(to, c->tokens.estimated, "request");
+		buf_puts(
+			to,
+			" the backend does not say what it reused: estimated, as much as a cache of its kind could.\n");
+	}
 	backends(c, to);
 	contradictions(r, c, CLAIM_HIT_TOO_SLOW, "said to be cached took as long as if they were not", style, to);
 	contradictions(r, c, CLAIM_MISS_TOO_FAST, "said not to be cached were as fast as if they were", style, to);

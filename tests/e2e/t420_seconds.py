@@ -7,6 +7,7 @@ import os
 import subprocess
 
 import lib
+import sessions
 
 t = lib.Test()
 AGENT = lib.BUILD / "examples/agent"
@@ -116,38 +117,50 @@ project = t.path("project")
 for folder in (state, project):
     folder.mkdir()
 environment = {**NOTHING, "XDG_STATE_HOME": str(state)}
-environment.pop("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", None)
+for name in ("CLAUDE_CODE_MODEL_CAPABILITIES", "CLAUDE_CODE_TOTAL_TOKENS_REMINDER"):
+    environment.pop(name, None)
 
 
-def run_default(*options, url, command=(AGENT,), env=environment):
-    return t.command([lib.KVSCOPE, "run", *options, "--", *command, *(("--base-url", url) if command == (AGENT,) else ())],
-                     env=env, cwd=project)
+def run_default(*options, command, env=environment):
+    return t.command([lib.KVSCOPE, "run", *options, "--", *command], env=env, cwd=project)
 
 
 with t.mock(*RATES, *SCRIPT, "--cache-tokens", "8192") as mock:
-    first = run_default("--fix", url=mock.url)
+    agent = (AGENT, "--base-url", mock.url)
+    first = run_default("--fix", command=agent)
     t.ok("--fix: there is no trace of" in first.err, "--fix without a trace says so", first.err)
     lines = first.err.splitlines()
     t.ok(any("prompt tokens were prefilled again" in line and "saves" in line for line in lines) and
-         any("unexpected cache miss" in line and "slot_evicted" in line and "Fix: " in line for line in lines) and
+         any("unexpected cache miss" in line and "cache_too_small" in line and "Fix: " in line for line in lines) and
          "trace: " in lines[-1], "a run ends with what it cost, the worst cause and its fix", first.err)
-    quiet = run_default("-q", url=mock.url)
+    t.ok("CLAUDE" not in first.err, "no setting of Claude Code is proposed to another program", first.err)
+    quiet = run_default("-q", command=agent)
     t.ok(quiet.status == 0 and quiet.err == "", "but not with --quiet", quiet.err)
-    setting = "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1"
-    fixed = run_default("--fix", url=mock.url)
-    t.ok(f"--fix: {setting}" in fixed.err.splitlines()[0], "--fix says what it sets", fixed.err)
+    second = run_default("--fix", command=agent)
+    t.ok("shows nothing that a setting of the client would mend" in second.err, "nor is one set", second.err)
+
+# Prompts as Claude Code writes them, with a countdown in every turn.
+script = t.path("requests.json")
+script.write_text(json.dumps([["s", None, body] for body in
+                              sessions.turns_session(420, sessions.plant_countdown, "system_turn_hoisted").bodies]))
+wanted = ["CLAUDE_CODE_MODEL_CAPABILITIES=-mid_conv_system,-mid_conv_tool_change", "CLAUDE_CODE_TOTAL_TOKENS_REMINDER=off"]
+with t.mock(*RATES, "--cache-tokens", "1000000", "--system-turns", "hoist") as mock:
+    client = ("python3", lib.CLIENTS / "sessions.py", mock.url, script)
+    run_default(command=client)
+    fixed = run_default("--fix", command=client)
+    t.equal(fixed.err.splitlines()[:2], [f"kvscope: --fix: {setting}" for setting in wanted], "--fix says what it sets")
     newest = sorted((state / "kvscope").glob("*.jsonl"), key=lambda p: p.stat().st_mtime)[-1]
-    t.equal(json.loads(newest.read_text().splitlines()[0]).get("fix"), [setting], "and the trace says it, too")
-    own = run_default("--fix", url=mock.url, env={**environment, "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "0"})
+    t.equal(json.loads(newest.read_text().splitlines()[0]).get("fix"), wanted, "and the trace says it, too")
+    own = run_default("--fix", command=client, env={**environment, "CLAUDE_CODE_TOTAL_TOKENS_REMINDER": "0"})
     t.ok("stays 0" in own.err, "what the user set stays", own.err)
     other = t.command([lib.KVSCOPE, "run", "--fix", "--", "env"], env=environment, cwd=project)
-    t.ok("there is no trace of env" in other.err and setting not in other.out, "another command's trace is not asked",
+    t.ok("there is no trace of env" in other.err and wanted[1] not in other.out, "another command's trace is not asked",
          other.err)
     # A run whose cache held goes on with what it was given.
-with t.mock(*RATES, *SCRIPT) as mock:
+with t.mock(*RATES, "--cache-tokens", "1000000") as mock:
     for _ in range(2):
-        again = run_default("--fix", url=mock.url)
-    t.ok(f"--fix: {setting}" in again.err and "The prefix cache held." in again.err, "what helped is set again", again.err)
+        again = run_default("--fix", command=("python3", lib.CLIENTS / "sessions.py", mock.url, script))
+    t.ok(f"--fix: {wanted[0]}" in again.err and "The prefix cache held." in again.err, "what helped is set again", again.err)
 
 # ---- who follows a run is warned before the answer comes
 def slow(line, origin, by=50):

@@ -160,7 +160,6 @@ stdout = kvscope("report", "--html", "-", mixed)
 t.ok(stdout.status == 0 and stdout.out.startswith("<!DOCTYPE html>") and stdout.err == "", "- is stdout")
 for name, args in (("--json too", ("--html", out, "--json", mixed)), ("--follow too", ("--html", out, "--follow", mixed)),
                    ("no such engine", ("--html", out, "--engine", "llama", mixed)),
-                   ("--engine without --html", ("--engine", "vllm", mixed)),
                    ("a folder that is not there", ("--html", t.path("none") / "x.html", mixed)),
                    ("a file that is a folder", ("--html", t.scratch, mixed)),
                    ("a missing trace", ("--html", t.path("x.html"), t.path("none.jsonl")))):
