@@ -51,7 +51,7 @@ static int add_deps(struct plan *p, const struct report *r, struct plan_request 
 {
 	struct times now = times_of(r, to->exchange);
 	uint64_t latest = 0;
-	uint32_t last = LINEAGE_NONE;
+	uint32_t last = LINEAGE_NONE, own = LINEAGE_NONE; /* own: of its own lineage */
 
 	to->first_dep = p->ndeps;
 	for (size_t lineage = 0; lineage < r->lineages.n; lineage++) {
@@ -68,6 +68,7 @@ static int add_deps(struct plan *p, const struct report *r, struct plan_request 
 					latest = then.end;
 					last = i;
 				}
+				own = lineage == to->lineage ? i : own;
 				break;
 			}
 			uint32_t earlier = LINEAGE_NONE;
@@ -81,8 +82,10 @@ static int add_deps(struct plan *p, const struct report *r, struct plan_request 
 	if (last == LINEAGE_NONE)
 		return 0;
 	to->gap_s = (double)(now.start - latest) / (double)NS_PER_S;
-	/* What a tool call is answered with comes from a tool; after anything else a person had the turn. */
-	const char *stop = r->exchanges[p->requests[last].exchange].x->response.stop_reason;
+	/* What a tool call is answered with comes from a tool (or from agents, which end their own turns); after
+	 * anything else a person had the turn. */
+	uint32_t before = own == LINEAGE_NONE ? last : own;
+	const char *stop = r->exchanges[p->requests[before].exchange].x->response.stop_reason;
 	to->idle = to->role == LINEAGE_MAIN && stop && !strstr(stop, "tool");
 	return 0;
 }
