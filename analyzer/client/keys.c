@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "client/keys.h"
 
+#include "trace/base64.h"
+
 #include <stdlib.h>
 
 /* A shorter one would be found everywhere. */
@@ -90,4 +92,52 @@ void keys_hide(const struct client_keys *k, char *p, size_t n)
 	hide(k->anthropic, p, n);
 	hide(k->anthropic_token, p, n);
 	hide(k->openai, p, n);
+}
+
+bool keys_among(const struct curl_slist *headers)
+{
+	for (; headers; headers = headers->next)
+		if (strncasecmp(headers->data, "x-api-key:", 10) == 0 ||
+		    strncasecmp(headers->data, "authorization:", 14) == 0)
+			return true;
+	return false;
+}
+
+/* ---- ~/.netrc */
+
+void basic_keys_release(struct basic_keys *k)
+{
+	free(k->value);
+	free(k->password);
+	*k = (struct basic_keys){0};
+}
+
+void keys_note_basic(struct basic_keys *k, struct str head)
+{
+	static const char mark[] = "\r\nAuthorization: Basic ";
+	const char *at = head.n ? memmem(head.p, head.n, mark, sizeof(mark) - 1) : NULL;
+	struct buf plain;
+
+	if (!at)
+		return;
+	at += sizeof(mark) - 1;
+	const char *end = memchr(at, '\r', (size_t)(head.p + head.n - at));
+	if (!end)
+		return;
+	basic_keys_release(k);
+	k->value = strndup(at, (size_t)(end - at));
+	buf_init(&plain, 64 << 10);
+	if (base64_decode((struct str){at, (size_t)(end - at)}, &plain) == 0 && plain.n > 0) {
+		const char *colon = memchr(plain.p, ':', plain.n);
+		k->password = colon ? strndup(colon + 1, plain.n - (size_t)(colon + 1 - plain.p)) : NULL;
+	}
+	buf_release(&plain);
+}
+
+void keys_hide_basic(const struct basic_keys *k, char *p, size_t n)
+{
+	if (!p)
+		return;
+	hide(k->value, p, n);
+	hide(k->password, p, n);
 }

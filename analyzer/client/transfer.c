@@ -48,11 +48,13 @@ static int on_connected(void *context, char *to, char *from, int to_port, int fr
 	return CURL_PREREQFUNC_OK;
 }
 
-/* Called after each send with what was sent. Nothing of it is kept: it holds the keys. */
+/* Called after each send with what was sent. Nothing of it is kept but what is to be hidden: it holds the keys. */
 static int on_debug(CURL *easy, curl_infotype type, char *data, size_t n, void *context)
 {
 	struct transfer *t = context;
-	(void)easy, (void)data;
+	(void)easy;
+	if (type == CURLINFO_HEADER_OUT)
+		keys_note_basic(&t->basic, (struct str){data, n});
 	if (type == CURLINFO_HEADER_OUT || type == CURLINFO_DATA_OUT) {
 		t->answer->x.times.request_end = clock_monotonic_ns();
 		t->answer->x.request.wire_bytes += n;
@@ -193,6 +195,7 @@ void transfer_release(struct transfer *t)
 		curl_easy_cleanup(t->easy);
 	curl_slist_free_all(t->headers);
 	sse_release(&t->sse);
+	basic_keys_release(&t->basic);
 }
 
 static struct curl_slist *add_line(struct curl_slist *list, const char *line)
@@ -247,7 +250,7 @@ static int set_request(struct transfer *t, const struct client_options *options,
 	curl_easy_setopt(e, CURLOPT_ERRORBUFFER, t->error);
 	curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)(connect_s * 1e3));
 	curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)((limit_s > 0 ? limit_s : REQUEST_S) * 1e3));
-	curl_easy_setopt(e, CURLOPT_NETRC, (long)CURL_NETRC_OPTIONAL);
+	curl_easy_setopt(e, CURLOPT_NETRC, (long)(keys_among(t->headers) ? CURL_NETRC_IGNORED : CURL_NETRC_OPTIONAL));
 	if (options->ca_file)
 		curl_easy_setopt(e, CURLOPT_CAINFO, options->ca_file);
 	if (base->loopback)
@@ -404,7 +407,10 @@ void transfer_finish(struct transfer *t, CURLcode code)
 	a->retry_after_s = retry_after(a);
 	a->outcome = outcome_of(t, code);
 	a->x.times.grade = exchange_grade(&a->x);
-	if (r->error)
+	if (r->error) {
 		keys_hide(t->keys, r->error, strlen(r->error));
+		keys_hide_basic(&t->basic, r->error, strlen(r->error));
+	}
 	keys_hide(t->keys, r->body.p, r->body.n);
+	keys_hide_basic(&t->basic, r->body.p, r->body.n);
 }

@@ -16,6 +16,7 @@ struct transfer {
 	struct sse sse;
 	struct client_answer *answer; /* borrowed */
 	const struct client_keys *keys;
+	struct basic_keys basic;
 	bool head_done;
 	bool stream_ended; /* an event that ends a stream was seen */
 	size_t arrivals_capacity;

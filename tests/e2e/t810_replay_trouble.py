@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """kvscope replay against backends that misbehave: contamination, errors, overload, cut streams, keys, Ctrl-C, resume."""
+import base64
 import json
 import os
 import pathlib
@@ -47,6 +48,11 @@ class Fake:
 
     def seen(self):
         with urllib.request.urlopen(self.url + "/seen") as answer:
+            return json.load(answer)
+
+    def auth(self):
+        """All that authenticated the last request."""
+        with urllib.request.urlopen(self.url + "/auth") as answer:
             return json.load(answer)
 
     def stop(self):
@@ -106,6 +112,24 @@ run = replay(fake, "-n", "1", "--arms", "asis", env=ENV | {"ANTHROPIC_API_KEY": 
 t.ok("no such key: ***" in run.err and "secret" not in run.err + run.out, "a key is sent and never shown", run.err)
 kept = "".join(p.read_text() for p in (t.scratch / "state").rglob("*") if p.is_file())
 t.ok("no such key" in kept and "secret" not in kept, "nor kept")
+
+# ---- ... from ~/.netrc, which nothing but the server is to see; a key of the environment goes before it
+home = t.path("netrc-home")
+home.mkdir()
+(home / ".netrc").write_text("machine 127.0.0.1 login somebody password netrc-very-secret\n")
+(home / ".netrc").chmod(0o600)
+plain = {k: v for k, v in ENV.items() if not k.endswith(("_API_KEY", "_AUTH_TOKEN"))} | {"HOME": str(home)}
+encoded = base64.b64encode(b"somebody:netrc-very-secret").decode()
+page = t.path("netrc.html")
+run = replay(fake, "-n", "1", "--arms", "off,asis", "--html", page, env=plain)
+t.ok("no such key: Basic *" in run.err, "~/.netrc is sent as basic authentication", run.err)
+kept = run.out + run.err + page.read_text() + "".join(p.read_text() for p in (t.scratch / "state").rglob("*") if p.is_file())
+t.ok("no such key: Basic *" in kept and "very-secret" not in kept and encoded not in kept, "and is in no output, page or file")
+fake.change()
+run = replay(fake, "-n", "1", "--arms", "asis", env=plain)
+t.ok(run.status == 0 and fake.auth() == f"Basic {encoded}", "nor does it harm", run.err)
+run = replay(fake, "-n", "1", "--arms", "asis", env=plain | {"ANTHROPIC_API_KEY": "sk-ant-very-secret"})
+t.equal((run.status, fake.auth()), (0, "sk-ant-very-secret"), "a key of the environment is sent alone")
 fake.stop()
 
 # ---- TLS, with a certificate that nobody knows

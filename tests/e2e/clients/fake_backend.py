@@ -13,6 +13,7 @@ answers on a free port of 127.0.0.1, which it prints. The behaviour is read agai
     only_chat    there is no /v1/messages
     delay        seconds before the first token
 """
+import base64
 import http.server
 import json
 import sys
@@ -22,6 +23,7 @@ import time
 lock = threading.Lock()
 seen = []  # bodies, as text
 refused = 0
+auth = ""
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -41,13 +43,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         if self.path == "/v1/models":
             self.say(200, json.dumps({"data": [{"id": "fake", "owned_by": "kvscope"}]}))
+        elif self.path == "/auth":
+            self.say(200, json.dumps(auth))
         elif self.path == "/seen":
             self.say(200, json.dumps(seen))
         else:
             self.say(404, "{}")
 
     def do_POST(self):
-        global refused
+        global auth, refused
         text = self.rfile.read(int(self.headers["Content-Length"])).decode()
         with open(sys.argv[1], encoding="utf-8") as f:
             how = json.load(f)
@@ -60,11 +64,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.say(404, '{"detail":"Not Found"}')
             return
         with lock:
+            auth = " ".join(v for v in (self.headers.get("x-api-key"), self.headers.get("Authorization")) if v)
             seen.append(text)
             refuse = not small and "status" in how and refused < how.get("times", 1 << 30)
             refused += refuse
         if refuse:
-            key = self.headers.get("x-api-key", "")
+            key = self.headers.get("x-api-key", "") or self.headers.get("Authorization", "")
+            if key.startswith("Basic "):
+                key += " " + base64.b64decode(key[6:]).decode()
             self.say(how["status"], how.get("body", "{}").replace("KEY", key), how.get("headers", {}).items())
             return
         time.sleep(how.get("delay", 0))
