@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define SEED_STEP (UINT64_C(1) << 52)
+
 static const char *const examples[] = {
 	"kvscope replay --backend http://localhost:8080 --prefill-only",
 	"kvscope replay session.jsonl -b http://localhost:8000/v1 --fix strip-billing,system-inline",
@@ -69,6 +71,14 @@ static int print_results(const struct command_line *cl, const struct result *lis
 	return page && strcmp(page, "-") == 0 ? status : print_text(cl, list, n, status);
 }
 
+static bool any_side_request(const struct plan *plan)
+{
+	for (size_t i = 0; i < plan->n; i++)
+		if (plan->requests[i].role == LINEAGE_SIDE)
+			return true;
+	return false;
+}
+
 static int replay_all(const struct command_line *cl, struct client *client, struct report *report,
 		      const struct plan *plan, const struct replay_backends *b, struct session_settings *s)
 {
@@ -76,15 +86,21 @@ static int replay_all(const struct command_line *cl, struct client *client, stru
 	struct result results[2 * REPLAY_BACKENDS_MAX];
 	size_t n = 0, begun = 0;
 	int status = EXIT_TROUBLE;
+	bool failed = false;
 
-	/* Each main backend alone, then with the last one named for side requests. */
-	const char *side = b->nside ? b->side[b->nside - 1] : NULL;
+	/* Each main backend alone, then with the one for side requests. */
+	const char *side = b->side && any_side_request(plan) ? b->side : NULL;
+	if (b->side && !side)
+		msg_note("there is no side request in this session: nothing is sent to %s", b->side);
 	for (size_t i = 0; i < b->nmain * (side ? 2 : 1) && !interrupted; i++) {
 		const char *use = i < b->nmain ? NULL : side;
 		if (session_replay(client, report, plan, b->main[i % b->nmain], use, s, &replays[begun]) < 0) {
 			replay_release(&replays[begun]);
+			failed = true;
 			continue;
 		}
+		/* No nonce twice: the same backend comes again, with another one beside it. */
+		s->options.seed += SEED_STEP;
 		results[n].replay = &replays[begun++];
 		if (summary_build(results[n].replay, &results[n].summary) < 0) {
 			msg_error("out of memory");
@@ -96,6 +112,7 @@ static int replay_all(const struct command_line *cl, struct client *client, stru
 	if (n > 0) {
 		result_rank(results, n);
 		status = print_results(cl, results, n);
+		status = failed ? EXIT_TROUBLE : status;
 	}
 out:
 	for (size_t i = 0; i < n; i++)

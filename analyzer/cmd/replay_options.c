@@ -138,8 +138,13 @@ static int read_backends(const struct command_line *cl, struct replay_backends *
 	}
 	for (size_t i = 0; i < option_count(cl, OPT_BACKEND); i++) {
 		const char *url = option_nth(cl, OPT_BACKEND, i);
-		if (strncmp(url, "side=", 5) == 0)
-			b->side[b->nside++] = url + 5;
+		bool side = strncmp(url, "side=", 5) == 0;
+		if (side && b->side) {
+			msg_error("replay: one backend can take the side requests, not two");
+			return -1;
+		}
+		if (side)
+			b->side = url + 5;
 		else
 			b->main[b->nmain++] = strncmp(url, "main=", 5) == 0 ? url + 5 : url;
 	}

@@ -35,10 +35,10 @@ extern const struct option_spec replay_option_specs[];
 
 #define REPLAY_BACKENDS_MAX 16
 
-/* The backends in the order given; those of side requests apart. */
+/* The backends in the order given; the one of side requests apart. */
 struct replay_backends {
-	const char *main[REPLAY_BACKENDS_MAX], *side[REPLAY_BACKENDS_MAX];
-	size_t nmain, nside;
+	const char *main[REPLAY_BACKENDS_MAX], *side; /* side NULL: none */
+	size_t nmain;
 };
 
 /* Returns 0, or -1 after having said what is wrong. */

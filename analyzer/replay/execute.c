@@ -34,8 +34,8 @@ struct run {
 	unsigned repeat;
 	uint64_t nonce;
 	uint64_t start_ns;
-	struct forecast forecast;
-	struct track *tracks; /* by lineage */
+	struct forecast main, side; /* of what each backend should find */
+	struct track *tracks;       /* by lineage */
 	bool *sent;
 	uint64_t *ended; /* per request; 0: not yet */
 	size_t left;     /* requests of this run that are not answered yet */
@@ -48,6 +48,11 @@ struct run {
 static const struct arm *arm_of(const struct run *run)
 {
 	return &run->replay->arms[run->arm];
+}
+
+static struct forecast *forecast_of(struct run *run, size_t request)
+{
+	return replay_target(run->replay, request) == &run->replay->side ? &run->side : &run->main;
 }
 
 static bool stopped(const struct replay *r)
@@ -118,11 +123,13 @@ static void answered(void *context, struct client_answer *a)
 	s->sha256 = t->sha256;
 	s->start_s = clock_seconds_between(run->start_ns, a->x.times.request_start);
 	s->lag_s = t->due_ns ? clock_seconds_between(t->due_ns, a->x.times.request_start) : NAN;
-	s->expected = arm_is_cold(arm_of(run)) ? 0 : forecast_tokens(&run->forecast, &t->prompt, s->prompt);
-	s->bound = arm_is_cold(arm_of(run)) ? 0 : forecast_bound(&run->forecast, &t->prompt, s->prompt);
+	s->expected =
+		arm_is_cold(arm_of(run)) ? 0 : forecast_tokens(forecast_of(run, t->current), &t->prompt, s->prompt);
+	s->bound = arm_is_cold(arm_of(run)) ? 0 : forecast_bound(forecast_of(run, t->current), &t->prompt, s->prompt);
 	if (sample_ok(s)) {
 		run->ok++;
-		if (!arm_is_cold(arm_of(run)) && forecast_learn(&run->forecast, &t->prompt, s->prompt) < 0)
+		if (!arm_is_cold(arm_of(run)) &&
+		    forecast_learn(forecast_of(run, t->current), &t->prompt, s->prompt) < 0)
 			run->failed = true;
 	} else if (s->outcome == CLIENT_UNREACHABLE) {
 		snprintf(r->stop_reason, sizeof(r->stop_reason), "the backend is away: %s", s->error ? s->error : "");
@@ -157,7 +164,8 @@ static int send_request(struct run *run, struct track *t, size_t request, uint64
 	run->sent[request] = true;
 	if (replay_body(r, arm_of(run), request, nonce, &t->body, &api, &t->changes, run->error, run->error_bytes) < 0)
 		return -1;
-	if (!arm_is_cold(arm_of(run)) && forecast_ask(&run->forecast, api, buf_str(&t->body), &t->prompt) < 0)
+	if (!arm_is_cold(arm_of(run)) &&
+	    forecast_ask(forecast_of(run, request), api, buf_str(&t->body), &t->prompt) < 0)
 		goto no_memory;
 	if (!t->lane) {
 		t->lane = client_lane_new(run->client, &target->base, ANSWER_MAX, answered, t);
@@ -315,7 +323,8 @@ static void run_release(struct run *run)
 	free(run->tracks);
 	free(run->sent);
 	free(run->ended);
-	forecast_release(&run->forecast);
+	forecast_release(&run->main);
+	forecast_release(&run->side);
 }
 
 static const char *first_error(const struct replay *r, size_t arm, unsigned repeat)
@@ -343,7 +352,8 @@ static int one_run(struct replay *r, struct client *c, const struct replay_event
 			  .error_bytes = error_bytes};
 	int status = -1;
 
-	forecast_init(&run.forecast, &r->main.facts);
+	forecast_init(&run.main, &r->main.facts);
+	forecast_init(&run.side, &r->side.facts);
 	snprintf(error, error_bytes, "out of memory");
 	if (run.tracks && run.sent && run.ended) {
 		for (size_t i = 0; i < lineages; i++) {

@@ -200,11 +200,12 @@ static void engines(struct page *p, const struct result *list, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		const struct replay *r = list[i].replay;
 		for (size_t a = 0; a < r->narms; a++) {
-			double s = list[i].summary.arms[a].session_s;
-			char name[192], text[UNITS_CHARS], id[64];
+			double s = r->arms[a].kind == ARM_ASIS2 ? NAN : list[i].summary.arms[a].session_s;
+			char name[320], text[UNITS_CHARS], id[64];
 			if (isnan(s))
 				continue;
-			snprintf(name, sizeof(name), "%s, %s", r->main.facts.name, r->arms[a].name);
+			snprintf(name, sizeof(name), "%s%s%s, %s", r->main.facts.name, r->side.url ? ", side " : "",
+				 r->side.url ? r->side.facts.name : "", r->arms[a].name);
 			snprintf(id, sizeof(id), "bar-%zu-%zu", i, a);
 			html_element(&p->h, "span", NULL, name);
 			svg_open(&p->h, id, 16, name, units_seconds(s, text));

@@ -309,6 +309,7 @@ static void notes(struct page *p)
 static void ranking(const struct result *list, size_t n, const struct text_style *style, struct buf *to)
 {
 	char c[UNITS_CHARS];
+	double best = NAN;
 
 	buf_printf(to, "%sWhich backend for this session%s\n", style->bold, style->reset);
 	for (size_t i = 0; i < n; i++) {
@@ -322,6 +323,9 @@ static void ranking(const struct result *list, size_t n, const struct text_style
 			buf_printf(to, ", %s", list[i].replay->arms[arm].name);
 		else
 			buf_puts(to, ": no usable result");
+		if (i > 0 && !isnan(seconds))
+			buf_printf(to, ": %.2fx as long", seconds / best);
+		best = i ? best : seconds;
 		buf_putc(to, '\n');
 	}
 	buf_puts(to, "  (session time, re-timed with this backend's prefill and the captured tool time)\n");

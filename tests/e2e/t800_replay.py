@@ -136,11 +136,16 @@ with t.mock(*lib.FAST) as mock:
 with t.mock(*lib.FAST) as one, t.mock("--prefill-rate", "20000", "--decode-rate", "0") as two:
     r = replay(one, trace, "--prefill-only", "-n", "1", "--pace", "recorded", "--arms", "asis", "--limit", "2")
     t.ok(len(r["requests"]) == 2 and r["worst_lag_seconds"] is not None, "recorded pace tells its lag", r["worst_lag_seconds"])
-    r = replay(two, trace, "--prefill-only", "-n", "1", "-b", one.url, "-b", "side=" + one.url)
-    t.equal(len(r["ranking"]), 4, "two backends, each alone and with another one for side requests")
-    t.equal(r["ranking"][-1]["backend"].split(",")[0], two.url, "the slower one comes last")
-    t.ok([x["session_seconds"] for x in r["ranking"]] == sorted(x["session_seconds"] for x in r["ranking"]),
-         "ranked by session time", r["ranking"])
+    ranked = t.command([lib.KVSCOPE, "replay", "-b", two.url, "-b", one.url, "-b", "side=" + one.url, "--prefill-only", "-n", "1",
+                        "--arms", "off,asis", trace], env=ENV)
+    lines = ranked.out.splitlines()
+    t.ok(ranked.status == 0 and lines[0] == "Which backend for this session" and one.url in lines[1] and two.url in lines[2]
+         and lines[2].endswith("x as long") and not lines[3].startswith("  3.") and f"nothing is sent to {one.url}" in ranked.err,
+         "two backends are ranked, the faster one first; without side requests none is asked for them", ranked.out + ranked.err)
+    half = t.command([lib.KVSCOPE, "replay", "--json", "-b", one.url, "-b", "http://127.0.0.1:9", "--prefill-only", "-n", "1", "--arms",
+                      "asis", trace], env=ENV)
+    t.ok(half.status == 2 and len(json.loads(half.out)["ranking"]) == 1 and "127.0.0.1:9" in half.err,
+         "one that cannot be reached is missing, and the status says so", half.err)
     text = t.command([lib.KVSCOPE, "replay", "-b", one.url, "--prefill-only", "-n", "2", "--quick", trace], env=ENV)
     t.ok(text.status == 0 and "-> " in text.out and "verified" in text.out and "noise floor: asis against its next" in text.out
          and "without arm asis2" in text.err, "as text; a quick one does without asis2", text.out + text.err)
@@ -152,6 +157,27 @@ with t.mock(*lib.FAST) as one, t.mock("--prefill-rate", "20000", "--decode-rate"
          and page.stat().st_mode & 0o77 == 0, "a page with its charts: a column per request and arm", drawn)
     t.ok("://" not in page.read_text().replace(one.url, ""), "that needs nothing from elsewhere")
     t.ok("prompt tokens, about" in text.err, "the size is told beforehand", text.err)
+
+# ---- side requests on a backend of their own: each main backend alone, then with it
+title = {"model": "m", "max_tokens": 50, "stream": True, "system": "Name this conversation in a few words. " * 30,
+         "messages": [{"role": "user", "content": "begin"}]}
+script = t.path("requests.json")
+script.write_text(json.dumps([("s1", None, body) for body in [title, *conversation(3)]]))
+with t.mock(*lib.FAST) as mock:
+    titled = t.run(["python3", lib.CLIENTS / "sessions.py", mock.url, script]).trace
+with t.mock("--engine", "vllm", "--flag", "enable-prompt-tokens-details", *lib.FAST) as main, \
+     t.mock("--engine", "mlx-lm", *lib.FAST) as side:
+    r = replay(main, titled, "--prefill-only", "-n", "1", "--arms", "off,asis", "-b", "side=" + side.url)
+    t.equal(sorted(x["backend"] for x in r["ranking"]), [main.url, f"{main.url}, side requests to {side.url}"],
+            "with side requests there are two modes")
+    t.equal([x["arm"] for x in r["ranking"]], ["asis", "asis"], "both usable, though the main backend comes twice")
+    pair, alone = sorted((r, r["others"][0]), key=lambda x: -len(x["backend"]))
+    t.equal([(b["role"], b["url"]) for b in pair["backend"] + alone["backend"]],
+            [("main", main.url), ("side", side.url), ("all", main.url)], "the backends of each")
+    where = {e["sha256"] for e in side.bodies()}
+    t.equal([[s["request_sha256"] in where for s in q["arms"]["asis"]["samples"]] for q in pair["requests"]],
+            [[q["role"] == "side"] for q in pair["requests"]], "the side request went there, the others did not")
+    t.equal(sum(q["role"] == "side" for q in pair["requests"]), 1, "one of them is a side request")
 
 # ---- several sessions: side by side, where they are not cold; from eight on they are what the interval is over
 script = t.path("requests.json")
