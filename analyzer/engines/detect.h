@@ -40,13 +40,14 @@ struct engine_facts {
 	int64_t context_tokens;               /* -1: unknown */
 	int64_t slots;                        /* requests computed at a time; -1: unknown */
 	enum known model_loaded;
-	enum known busy;                    /* llama.cpp: a slot is at work */
-	enum known anthropic;               /* has POST /v1/messages; by the table until engine_probe has asked */
-	enum known cached_reported;         /* tells cached tokens; KNOWN_NOT until engine_probe has asked */
-	enum known salt_works;              /* a salted prompt finds nothing cached; KNOWN_NOT until asked */
-	enum known reset_works;             /* KNOWN_NOT until engine_reset was tried */
-	double prefill_rate;                /* tokens/s of engine_probe's first prompt; NaN: unknown */
-	int64_t block_tokens;               /* of its cache, where it tells; -1: it does not */
+	enum known busy;            /* llama.cpp: a slot is at work */
+	enum known anthropic;       /* has POST /v1/messages; by the table until engine_probe has asked */
+	enum known cached_reported; /* tells cached tokens; KNOWN_NOT until engine_probe has asked */
+	enum known salt_works;      /* a salted prompt finds nothing cached; KNOWN_NOT until asked */
+	enum known reset_works;     /* KNOWN_NOT until engine_reset was tried */
+	enum known tokenizer;       /* counts the tokens of a prompt without reading it; by engine_probe_tokenizer */
+	double prefill_rate;        /* tokens/s of engine_probe's first prompt; NaN: unknown */
+	int64_t block_tokens;       /* of its cache, where it tells; -1: it does not */
 	enum system_turn_fate system_turns; /* by engine_probe_system_turns */
 	enum head_order head_order;         /* by engine_probe_head */
 	enum known cut_back; /* a prompt reuses the part it has in common with another; by engine_probe_head */

@@ -160,6 +160,57 @@ out:
 	return status;
 }
 
+/* Does this path answer a POST with one of these members? A status says nothing (LM Studio). */
+static bool tells(struct client *client, const struct base_url *base, const char *path, const char *body,
+		  const char *const *members)
+{
+	struct client_answer a;
+	const struct client_request request = {.path = path, .body = str_from(body), .limit_s = METRICS_LIMIT_S};
+	bool told = false;
+
+	client_answer_init(&a, BODY_MAX);
+	if (client_fetch(client, base, &request, &a) == CLIENT_DONE && a.x.response.body.n > 0) {
+		cJSON *json = cJSON_ParseWithLength(a.x.response.body.p, a.x.response.body.n);
+		for (size_t i = 0; members[i]; i++)
+			told = told || json_member(json, members[i]);
+		cJSON_Delete(json);
+	}
+	client_answer_release(&a);
+	return told;
+}
+
+void engine_probe_tokenizer(struct client *client, const struct base_url *base, struct engine_facts *f)
+{
+	static const char *const count[] = {"input_tokens", NULL}, *const tokens[] = {"tokens", "count", NULL};
+	struct buf body;
+	struct json_out j;
+
+	f->tokenizer = KNOWN_NO;
+	for (int own = f->anthropic == KNOWN_YES ? 0 : 1; own < 2 && f->tokenizer == KNOWN_NO; own++) {
+		buf_init(&body, 4096);
+		json_out_init(&j, &body, false);
+		json_out_object(&j, NULL);
+		json_out_cstr(&j, "model", f->model ? f->model : "default_model");
+		if (own) {
+			/* llama.cpp reads the one, vLLM and SGLang the other. */
+			json_out_cstr(&j, "content", "one two");
+			json_out_cstr(&j, "prompt", "one two");
+		} else {
+			json_out_array(&j, "messages");
+			json_out_object(&j, NULL);
+			json_out_cstr(&j, "role", "user");
+			json_out_cstr(&j, "content", "one two");
+			json_out_end(&j);
+			json_out_end(&j);
+		}
+		json_out_end(&j);
+		if (own ? tells(client, base, "/tokenize", body.p, tokens)
+			: tells(client, base, "/v1/messages/count_tokens", body.p, count))
+			f->tokenizer = KNOWN_YES;
+		buf_release(&body);
+	}
+}
+
 /* Cached tokens of an answer as a share of its prompt; < 0: not told, or no answer. */
 static double share_cached(struct client *client, const struct base_url *base, struct engine_facts *f,
 			   const struct probe_request *r, struct client_answer *a)

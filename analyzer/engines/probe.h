@@ -43,6 +43,9 @@ void engine_probe_head(struct client *client, const struct base_url *base, struc
  */
 void engine_ask_layout(struct client *client, const struct base_url *base, struct engine_facts *facts);
 
+/* Asks for the number of tokens of a short text, by Anthropic's count_tokens or the engine's own /tokenize. */
+void engine_probe_tokenizer(struct client *client, const struct base_url *base, struct engine_facts *facts);
+
 /* Prompt tokens and cached tokens of an answer, by the API's own way of counting; -1: not told. */
 void engine_prompt_tokens(const struct engine_facts *facts, const struct exchange *x, int64_t *prompt, int64_t *cached);
 

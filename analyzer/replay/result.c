@@ -44,3 +44,16 @@ void result_backend(const struct replay *r, struct buf *to)
 	if (r->side.url)
 		buf_printf(to, ", side requests to %s", r->side.base.root);
 }
+
+double result_worst_lag(const struct replay *r)
+{
+	double worst = NAN;
+	for (size_t a = 0; a < r->narms; a++)
+		for (unsigned k = 0; k < r->options.repeats; k++)
+			for (size_t i = 0; i < r->plan->n; i++) {
+				double lag = replay_sample(r, a, k, i)->lag_s;
+				if (replay_sample(r, a, k, i)->sent && !isnan(lag) && (isnan(worst) || lag > worst))
+					worst = lag;
+			}
+	return worst;
+}

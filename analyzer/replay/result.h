@@ -17,6 +17,9 @@ struct result {
 void result_text(const struct result *list, size_t n, const struct text_style *style, struct buf *to);
 void result_json(const struct result *list, size_t n, struct buf *to);
 
+/* The longest a request of the schedule was sent too late, over all runs; NaN without a schedule. */
+double result_worst_lag(const struct replay *r);
+
 /* Session time of the best usable warm arm, NaN: none; and which arm that is. What the ranking goes by. */
 double result_seconds(const struct result *r, size_t *arm);
 /* Best first; those without a figure last. */

@@ -47,6 +47,7 @@ static void target(struct json_out *j, const char *role, const struct target *t)
 	json_out_cstr(j, "cached_reported", known_name(f->cached_reported));
 	json_out_cstr(j, "salt_works", known_name(f->salt_works));
 	json_out_cstr(j, "reset_works", known_name(f->reset_works));
+	json_out_cstr(j, "tokenizer", known_name(f->tokenizer));
 	json_out_int_or_null(j, "context_tokens", f->context_tokens);
 	json_out_int_or_null(j, "slots", f->slots);
 	json_out_int_or_null(j, "block_tokens", f->block_tokens);
@@ -203,20 +204,6 @@ static void changes(struct json_out *j, const struct replay *r)
 	json_out_end(j);
 }
 
-/* The longest a request of the schedule was sent too late, over all runs. */
-static double worst_lag(const struct replay *r)
-{
-	double worst = NAN;
-	for (size_t a = 0; a < r->narms; a++)
-		for (unsigned k = 0; k < r->options.repeats; k++)
-			for (size_t i = 0; i < r->plan->n; i++) {
-				double lag = replay_sample(r, a, k, i)->lag_s;
-				if (replay_sample(r, a, k, i)->sent && !isnan(lag) && (isnan(worst) || lag > worst))
-					worst = lag;
-			}
-	return worst;
-}
-
 static void members(struct json_out *j, const struct result *result)
 {
 	const struct replay *r = result->replay;
@@ -251,7 +238,7 @@ static void members(struct json_out *j, const struct result *result)
 	changes(j, r);
 	json_out_uint(j, "repeats", r->options.repeats);
 	json_out_cstr(j, "pace", r->options.pace == PACE_RECORDED ? "recorded" : "asap");
-	json_out_double(j, "worst_lag_seconds", worst_lag(r), 6);
+	json_out_double(j, "worst_lag_seconds", result_worst_lag(r), 6);
 	json_out_bool(j, "prefill_only", r->options.max_tokens == 1);
 	json_out_bool(j, "sampled", r->options.cold_sample > 0 && r->options.cold_sample < r->plan->n);
 	json_out_double(j, "seconds", r->seconds, 3);

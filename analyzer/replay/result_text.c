@@ -1,25 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-#include "replay/result.h"
+#include "replay/result_page.h"
 
 #include "report/units.h"
 
 #include <math.h>
 
 #define ROWS_MAX 40
-#define ERRORS_MAX 5
-
-struct page {
-	const struct result *result;
-	const struct replay *r;
-	const struct summary *s;
-	const struct text_style *style;
-	struct buf *to;
-};
-
-static void title(struct page *p, const char *text)
-{
-	buf_printf(p->to, "\n%s%s%s\n", p->style->bold, text, p->style->reset);
-}
 
 static void interval(struct page *p, const struct ratio *r)
 {
@@ -119,7 +105,7 @@ static void comparisons(struct page *p)
 
 static void arms(struct page *p)
 {
-	title(p, "Arms");
+	page_title(p, "Arms");
 	buf_puts(p->to, "                        TTFT   prefill    prompt    cached    share   session  verified\n");
 	for (size_t i = 0; i < p->r->narms; i++) {
 		const struct arm_sums *a = &p->s->arms[i];
@@ -178,6 +164,14 @@ static int64_t prompt_of(const struct replay *r, size_t request)
 	return -1;
 }
 
+static bool any_sent(const struct replay *r, size_t arm, size_t request)
+{
+	for (unsigned k = 0; k < r->options.repeats; k++)
+		if (replay_sample(r, arm, k, request)->sent)
+			return true;
+	return false;
+}
+
 static void request_row(struct page *p, size_t i)
 {
 	const struct replay *r = p->r;
@@ -188,7 +182,11 @@ static void request_row(struct page *p, size_t i)
 	for (size_t a = 0; a < r->narms; a++) {
 		if (!arm_is_main(&r->arms[a]))
 			continue;
-		buf_printf(p->to, "  %9s", units_seconds(summary_ttft(r, a, i), c));
+		double seconds = summary_ttft(r, a, i);
+		if (isnan(seconds) && any_sent(r, a, i))
+			buf_puts(p->to, "      error");
+		else
+			buf_printf(p->to, "  %9s", units_seconds(seconds, c));
 		if (!arm_is_cold(&r->arms[a])) {
 			buf_printf(p->to, " %7s", units_count(mean_count(r, a, i, false), c));
 			buf_printf(p->to, "/%-6s", units_count(mean_count(r, a, i, true), c));
@@ -201,7 +199,7 @@ static void requests(struct page *p)
 {
 	size_t n = p->r->plan->n, skip = !p->style->all && n > ROWS_MAX ? n - ROWS_MAX : 0;
 
-	title(p, "Requests (seconds to the first token; cached tokens / expected)");
+	page_title(p, "Requests (seconds to the first token; cached tokens / expected)");
 	buf_puts(p->to, "     #  in   prompt");
 	for (size_t a = 0; a < p->r->narms; a++)
 		if (arm_is_main(&p->r->arms[a]))
@@ -215,95 +213,6 @@ static void requests(struct page *p)
 		}
 		request_row(p, i);
 	}
-}
-
-static void errors(struct page *p)
-{
-	size_t shown = 0;
-
-	for (size_t a = 0; a < p->r->narms; a++) {
-		for (unsigned k = 0; k < p->r->options.repeats; k++) {
-			for (size_t i = 0; i < p->r->plan->n; i++) {
-				const struct sample *s = replay_sample(p->r, a, k, i);
-				if (!s->sent || sample_ok(s) || shown++ >= ERRORS_MAX)
-					continue;
-				if (shown == 1)
-					title(p, "Errors (no samples)");
-				buf_printf(p->to, "  request %zu, %s, repeat %u: %s: ", i + 1, p->r->arms[a].name,
-					   k + 1, client_outcome_name(s->outcome));
-				units_text(p->to, s->error ? s->error : "-", 300, false);
-				buf_putc(p->to, '\n');
-			}
-		}
-	}
-	if (shown > ERRORS_MAX)
-		buf_printf(p->to, "  ... %zu more\n", shown - ERRORS_MAX);
-}
-
-static void shortfalls(struct page *p)
-{
-	for (size_t a = 0; a < p->r->narms; a++) {
-		const struct verification *v = &p->s->arms[a].verification;
-		for (int why = SHORT_NONE + 1; why < SHORTFALLS; why++)
-			if (v->short_requests[why])
-				buf_printf(p->to, "  %s: %zu answers reused less than could be expected: %s\n",
-					   p->r->arms[a].name, v->short_requests[why],
-					   shortfall_words((enum shortfall)why));
-	}
-}
-
-static void notes(struct page *p)
-{
-	const struct replay *r = p->r;
-	uint32_t changes = 0, by = r->main.cold_by;
-	bool any = false;
-
-	for (size_t a = 0; a < r->narms; a++)
-		for (unsigned k = 0; k < r->options.repeats; k++)
-			for (size_t i = 0; i < r->plan->n; i++)
-				changes |= replay_sample(r, a, k, i)->changes;
-	title(p, "How it was done");
-	buf_printf(p->to, "  cold by: %s%s%s%s%s\n", by & COLD_SALT ? "a salt per request" : "a nonce per request",
-		   by & COLD_RESET ? ", cache emptied before each" : "",
-		   by & COLD_UNMARKED ? ", cache marks taken out" : "",
-		   by & COLD_UNLOAD ? ", model loaded anew before each run" : "",
-		   r->main.header_tokens > 0 ? ", constant head of the template measured" : "");
-	if (r->options.cold_sample && r->options.cold_sample < r->plan->n)
-		buf_printf(p->to, "  off is a sample: %zu of %zu requests, spread over the prompts' lengths\n",
-			   r->options.cold_sample, r->plan->n);
-	buf_puts(p->to, "  changed against the capture: ");
-	for (unsigned i = 0; i < CHANGES; i++) {
-		if (!(changes & (1u << i)))
-			continue;
-		buf_printf(p->to, "%s%s", any ? ", " : "", change_name(i));
-		any = true;
-	}
-	buf_puts(p->to, any ? "\n" : "nothing\n");
-	for (size_t a = 0; a < r->narms; a++) {
-		if (r->arms[a].kind != ARM_FIXED || !r->arms[a].fixes)
-			continue;
-		buf_puts(p->to, "  fixed is:");
-		for (unsigned i = 0; i < FIXES; i++)
-			if (r->arms[a].fixes & (1u << i))
-				buf_printf(p->to, " %s", fix_name(i));
-		buf_putc(p->to, '\n');
-	}
-	if (!isnan(p->s->tokens_error))
-		buf_printf(p->to, "  predicted cached tokens of asis: half of them within %.1f %%\n",
-			   100 * p->s->tokens_error);
-	if (!isnan(p->s->model_error))
-		buf_printf(p->to, "  predicted seconds of asis, by a model of off: half of them within %.0f %%\n",
-			   100 * p->s->model_error);
-	if (!r->main.layout_known)
-		buf_puts(p->to,
-			 "  where its template puts tools and system turns is not known: expected tokens are a guess "
-			 "(--engine ENGINE+TEMPLATE)\n");
-	shortfalls(p);
-	if (r->plan->failed)
-		buf_printf(p->to, "  %zu captured requests had failed and were left out\n", r->plan->failed);
-	if (r->plan->unreadable)
-		buf_printf(p->to, "  %zu captured requests cannot be replayed and were left out\n",
-			   r->plan->unreadable);
 }
 
 static void ranking(const struct result *list, size_t n, const struct text_style *style, struct buf *to)
@@ -343,7 +252,8 @@ void result_text(const struct result *list, size_t n, const struct text_style *s
 		comparisons(&p);
 		arms(&p);
 		requests(&p);
-		errors(&p);
-		notes(&p);
+		page_every_answer(&p);
+		page_errors(&p);
+		page_notes(&p);
 	}
 }

@@ -146,6 +146,11 @@ with t.mock(*lib.FAST) as one, t.mock("--prefill-rate", "20000", "--decode-rate"
                       "asis", trace], env=ENV)
     t.ok(half.status == 2 and len(json.loads(half.out)["ranking"]) == 1 and "127.0.0.1:9" in half.err,
          "one that cannot be reached is missing, and the status says so", half.err)
+    every = t.command([lib.KVSCOPE, "replay", "-b", one.url, "--prefill-only", "-n", "2", "--arms", "off,asis", "--all", "--pace",
+                       "recorded", "--limit", "2", trace], env=ENV).out
+    rows = [line.split() for line in every.split("Answers")[1].split("How it")[0].splitlines()[2:] if line.strip()]
+    t.ok([row[:3] for row in rows] == [[q, a, k] for q in "12" for a in ("off", "asis") for k in "12"]
+         and all(row[-1] == "200" for row in rows) and "sent at most" in every, "--all lists every answer with its status", every)
     text = t.command([lib.KVSCOPE, "replay", "-b", one.url, "--prefill-only", "-n", "2", "--quick", trace], env=ENV)
     t.ok(text.status == 0 and "-> " in text.out and "verified" in text.out and "noise floor: asis against its next" in text.out
          and "without arm asis2" in text.err, "as text; a quick one does without asis2", text.out + text.err)

@@ -91,6 +91,13 @@ t.ok(run.status == 2 and "exceed_context_size_error: too long" in run.err and ru
      "where every request fails, it is given up", run.err)
 fake.stop()
 
+fake = Fake(status=400, body='{"error":{"message":"too long"}}', times=1)
+text = t.command([lib.KVSCOPE, "replay", "-b", fake.url, "--prefill-only", "-n", "1", "--arms", "asis", trace], env=ENV)
+rows = [line.split() for line in text.out.split("Requests")[1].split("Errors")[0].splitlines()[2:] if line.strip()]
+t.ok(text.status == 0 and rows[0][3] == "error" and "error" not in sum(rows[1:], []) and "1 errors" in text.out
+     and "request 1, asis, repeat 1: refused: too long" in text.out, "one that fails is an error in the table, and named", text.out)
+fake.stop()
+
 fake = Fake(status=429, headers={"Retry-After": "0"}, times=2)
 run = replay(fake, "-n", "1", "--arms", "asis")
 samples = [s for q in run.result["requests"] for s in q["arms"]["asis"]["samples"]]

@@ -23,6 +23,7 @@ script.write_text(json.dumps([("s1", None, body) for body in bodies]))
 with t.mock(*lib.FAST) as mock:
     trace = t.run(["python3", lib.CLIENTS / "sessions.py", mock.url, script]).trace
 
+TOKENIZERS = {"llama.cpp", "vllm", "sglang", "anthropic"}
 # engine, flags, options; what it must be called, how cold, converted, verdict of both arms, reuse expected in asis
 CASES = (
     ("llama.cpp", ("slot-save-path=/tmp", "cache-ram=0"), (), "llama.cpp@b11434", ["nonce", "reset"], False, "verified"),
@@ -50,6 +51,7 @@ for engine, flags, options, name, cold_by, converted, verdict in CASES:
     backend = r["backend"][0]
     t.ok(backend["engine"].split("+")[0].startswith(name) and (cold_by is None or backend["cold_by"] == cold_by)
          and backend["converted"] == converted, f"{what}: recognised, {backend['cold_by']}", backend)
+    t.equal(backend["tokenizer"], "yes" if engine.split("@")[0] in TOKENIZERS else "no", f"{what}: whether it has a tokenizer")
     verdicts = {a: r["arms"][a]["verification"]["verdict"] for a in ("off", "asis")}
     t.equal(set(verdicts.values()), {verdict}, f"{what}: arms {verdict}")
     samples = [(arm, s) for q in r["requests"] for arm, a in q["arms"].items() for s in a["samples"]]

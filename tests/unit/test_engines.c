@@ -390,6 +390,33 @@ static void test_system_turns(void **state)
 	}
 }
 
+static void test_tokenizer(void **state)
+{
+	static const struct {
+		const char *const answers[3];
+		enum known anthropic, tokenizer;
+		unsigned requests;
+	} cases[] = {
+		{{OK("", "{\"input_tokens\":4}")}, KNOWN_YES, KNOWN_YES, 1},
+		{{NOT_FOUND, OK("", "{\"tokens\":[1,2]}")}, KNOWN_YES, KNOWN_YES, 2},
+		{{OK("", "{\"count\":2,\"max_model_len\":9}")}, KNOWN_NO, KNOWN_YES, 1},
+		/* LM Studio: nothing of the kind, with status 200. */
+		{{UNEXPECTED, UNEXPECTED}, KNOWN_YES, KNOWN_NO, 2},
+		{{NOT_FOUND}, KNOWN_NO, KNOWN_NO, 1},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct fixture f;
+		begin(&f, cases[i].answers);
+		f.facts = (struct engine_facts){.profile = engine_profile_of(ENGINE_VLLM),
+						.anthropic = cases[i].anthropic};
+		engine_probe_tokenizer(f.client, &f.base, &f.facts);
+		assert_int_equal(f.facts.tokenizer, cases[i].tokenizer);
+		assert_int_equal(f.server.requests, cases[i].requests);
+		end(&f);
+	}
+}
+
 /* A system prompt with a tool; with another tool; with another system prompt, too. */
 static void test_head(void **state)
 {
@@ -438,6 +465,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_servers),  cmocka_unit_test(test_others),
 					   cmocka_unit_test(test_override), cmocka_unit_test(test_reset),
 					   cmocka_unit_test(test_probe),    cmocka_unit_test(test_system_turns),
-					   cmocka_unit_test(test_head)};
+					   cmocka_unit_test(test_head),     cmocka_unit_test(test_tokenizer)};
 	return cmocka_run_group_tests_name("engines", tests, NULL, NULL);
 }
