@@ -150,7 +150,9 @@ out:
 static void probe_layout(struct replay *r, struct client *c, struct target *t)
 {
 	struct engine_facts *f = &t->facts;
-	bool named = f->backend.chat_template != TEMPLATE_UNKNOWN, tools, system_turns;
+	/* Anthropic's order is documented, and its cache takes no prompt that does not ask for it. */
+	bool named = f->backend.chat_template != TEMPLATE_UNKNOWN || f->profile->engine == ENGINE_ANTHROPIC;
+	bool tools, system_turns;
 
 	look_for(r, &tools, &system_turns);
 	if (system_turns)

@@ -142,7 +142,8 @@ void verify_arm(const struct replay *r, size_t arm, struct verification *out)
 				check_warm(r, arm, k, i, out);
 		}
 	}
-	if (!cold && out->cached_tokens == 0 && !r->main.facts.reuses)
+	/* What small prompts show says nothing of a cache that must be asked for. */
+	if (!cold && out->cached_tokens == 0 && !r->main.facts.reuses && !r->main.facts.profile->cache_is_asked_for)
 		explain_by_cache_off(out);
 	if (ok == 0 || out->verdict == VERDICT_REJECTED)
 		return;

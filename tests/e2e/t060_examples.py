@@ -27,9 +27,9 @@ example("curl", 4, ["jq", "curl"])
 example("python", 4, ["python3"])
 example("node", 4, ["node"])
 # The engines, imitated by the mock: what they report of their cache differs, what the figures come to does not.
-for engine in ("llama.cpp", "vllm", "mlx-lm", "sglang", "lmstudio", "ollama", "openai"):
-    # OpenAI caches prompts of 1024 tokens and more.
-    example(engine, 3, ["jq", "curl"], {"SYSTEM_TOKENS": "2000" if engine == "openai" else "300"}, "queries, on")
+for engine in ("llama.cpp", "vllm", "mlx-lm", "sglang", "lmstudio", "ollama", "openai", "anthropic"):
+    # OpenAI and Anthropic cache prompts of 1024 tokens and more.
+    example(engine, 3, ["jq", "curl"], {"SYSTEM_TOKENS": "2000" if engine in ("openai", "anthropic") else "300"}, "queries, on")
 
 # A client in the place where npm puts the real one, beside the one for musl that some versions of npm bring along.
 flags = "-n" if os.getuid() == 0 else "-rn"

@@ -54,6 +54,8 @@ for engine, flags, options, name, cold_by, converted, verdict in CASES:
     t.equal(backend["tokenizer"], "yes" if engine.split("@")[0] in TOKENIZERS else "no", f"{what}: whether it has a tokenizer")
     verdicts = {a: r["arms"][a]["verification"]["verdict"] for a in ("off", "asis")}
     t.equal(set(verdicts.values()), {verdict}, f"{what}: arms {verdict}")
+    t.ok(backend["layout_known"] or engine in ("openai", "lmstudio", "ollama") or verdict != "verified",
+         f"{what}: how prompts are laid out is known", backend)
     samples = [(arm, s) for q in r["requests"] for arm, a in q["arms"].items() for s in a["samples"]]
     # Whatever the engine tells, the mock knows.
     cold = max(log[s["request_sha256"]]["cached_tokens"] / log[s["request_sha256"]]["prompt_tokens"] for a, s in samples if a == "off")
