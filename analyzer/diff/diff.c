@@ -149,8 +149,7 @@ static void compare_prefixes(struct diff *d)
 	d->same = a->n == b->n;
 	for (size_t i = 0; d->same && i < a->n; i++)
 		d->same = equal(&a->items[i], &b->items[i]);
-	for (size_t i = 0; i < same; i++)
-		d->common_bytes += b->first.pieces[i].bytes;
+	d->common_bytes = rendered_bytes(&b->first, same);
 	int64_t prompt = d->side[1].report->exchanges[b->exchange].prompt;
 	if (prompt != TOKENS_UNKNOWN && b->first.bytes > 0)
 		d->common_tokens = (int64_t)((double)prompt * (double)d->common_bytes / (double)b->first.bytes);

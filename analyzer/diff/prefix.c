@@ -91,11 +91,11 @@ static int take_items(const struct report *r, struct prefix *p)
 	if (!p->items)
 		return -1;
 	for (size_t i = 0; i < p->first.n; i++) {
-		const struct render_piece *piece = &p->first.pieces[i];
+		const struct render_piece *piece = rendered_piece(&p->first, i);
 		if (piece->place == RENDER_MESSAGES)
 			continue;
 		p->bytes += piece->bytes;
-		if (piece->moved)
+		if (piece->classes & PIECE_MOVED)
 			continue;
 		struct prefix_item *item = &p->items[p->n];
 		*item = (struct prefix_item){.kind = t->parts[piece->part].kind,
@@ -118,8 +118,8 @@ static int take_items(const struct report *r, struct prefix *p)
 static uint64_t head_bytes(const struct rendered *prompt, size_t n)
 {
 	uint64_t bytes = 0;
-	for (size_t i = 0; i < n && prompt->pieces[i].place != RENDER_MESSAGES; i++)
-		bytes += prompt->pieces[i].bytes;
+	for (size_t i = 0; i < n && rendered_piece(prompt, i)->place != RENDER_MESSAGES; i++)
+		bytes += rendered_piece(prompt, i)->bytes;
 	return bytes;
 }
 

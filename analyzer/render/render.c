@@ -27,43 +27,8 @@ struct rendering {
 	void *context;
 	struct rendered *out;
 	uint32_t last_user; /* see struct render_mark */
+	bool no_memory;
 };
-
-void rendered_release(struct rendered *r)
-{
-	free(r->pieces);
-	free(r->marks);
-	*r = (struct rendered){0};
-}
-
-size_t rendered_common(const struct rendered *a, const struct rendered *b)
-{
-	size_t same = 0, end = a->n < b->n ? a->n : b->n;
-	while (same < end) {
-		size_t middle = same + (end - same) / 2;
-		if (memcmp(a->pieces[middle].chain, b->pieces[middle].chain, sizeof(a->pieces[middle].chain)) == 0)
-			same = middle + 1;
-		else
-			end = middle;
-	}
-	return same;
-}
-
-uint64_t rendered_bytes(const struct rendered *r, size_t pieces)
-{
-	return pieces < r->n ? r->pieces[pieces].before : r->bytes;
-}
-
-/* The digests are hashes already: mixing them in keeps 128 bits apart. */
-static void chain(uint64_t hash[2], const struct digest *digest)
-{
-	uint64_t words[4];
-	memcpy(words, digest, sizeof(words));
-	for (int i = 0; i < 2; i++) {
-		hash[i] = (hash[i] ^ words[i]) * UINT64_C(0x9e3779b97f4a7c15) + words[i + 2];
-		hash[i] ^= hash[i] >> 29;
-	}
-}
 
 static const struct trace_part *part_of(const struct rendering *r, size_t i)
 {
@@ -87,41 +52,32 @@ static bool masked_digest(struct rendering *r, uint32_t part, struct digest *out
 	return found;
 }
 
-static void add(struct rendering *r, size_t i, enum render_place place, bool moved)
+/* Adds a part to a run; false: it is not rendered. */
+static bool add(struct rendering *r, enum render_run_kind run, const struct trace_prompt_part *at)
 {
-	const struct trace_prompt_part *at = &r->prompt[i];
-	const struct trace_part *part = part_of(r, i);
-	struct rendered *out = r->out;
+	static const enum render_place places[RENDER_RUNS] = {
+		[RUN_TOOLS] = RENDER_HEAD_TOOLS,
+		[RUN_SYSTEM] = RENDER_HEAD_SYSTEM,
+		[RUN_MOVED] = RENDER_HEAD_SYSTEM,
+		[RUN_MESSAGES] = RENDER_MESSAGES,
+	};
+	const struct trace_part *part = &r->parts[at->part];
 
-	if (part->block == BLOCK_BILLING && r->rules->billing == BILLING_REMOVED) {
-		out->dropped++;
-		return;
-	}
-	struct render_piece *piece = &out->pieces[out->n++];
-	*piece = (struct render_piece){.place = place,
-				       .part = at->part,
-				       .message = at->message,
-				       .index = at->index,
-				       .moved = moved,
-				       .digest = part->normalised,
-				       .bytes = part->normalised_bytes,
-				       .before = out->bytes};
+	if (part->block == BLOCK_BILLING && r->rules->billing == BILLING_REMOVED)
+		return false;
+	struct render_piece piece = {.place = places[run],
+				     .part = at->part,
+				     .message = at->message,
+				     .index = at->index,
+				     .digest = part->normalised,
+				     .bytes = part->normalised_bytes};
+	piece.classes |= run == RUN_TOOLS ? PIECE_TOOL : run == RUN_MOVED ? PIECE_MOVED : 0;
+	piece.classes |= part->block == BLOCK_BILLING ? PIECE_BILLING : 0;
+	piece.classes |= part->block == BLOCK_THINKING ? PIECE_THINKING : 0;
 	if (part->block == BLOCK_BILLING && r->rules->billing == BILLING_MASKED)
-		masked_digest(r, at->part, &piece->digest);
-	if (out->n > 1)
-		memcpy(piece->chain, piece[-1].chain, sizeof(piece->chain));
-	chain(piece->chain, &piece->digest);
-	out->bytes += piece->bytes;
-	if (place != RENDER_MESSAGES)
-		out->heads = out->n;
-}
-
-/* Adds the parts of one kind, in their order. */
-static void add_kind(struct rendering *r, enum part_kind kind, enum render_place place)
-{
-	for (size_t i = 0; i < r->n; i++)
-		if (part_of(r, i)->kind == kind)
-			add(r, i, place, false);
+		masked_digest(r, at->part, &piece.digest);
+	r->no_memory = r->no_memory || render_run_add(&r->out->runs[run], &piece) < 0;
+	return true;
 }
 
 static bool is_system_turn(const struct trace_part *part)
@@ -135,37 +91,76 @@ static bool is_users(const struct trace_part *part)
 	return part->kind == PART_MESSAGE && part->role == ROLE_USER && part->block != BLOCK_TOOL_RESULT;
 }
 
-static uint64_t mix(uint64_t hash, uint64_t value)
+static bool same_place(const struct trace_prompt_part *a, const struct trace_prompt_part *b)
 {
-	hash = (hash ^ value) * UINT64_C(0x9e3779b97f4a7c15);
-	return hash ^ hash >> 29;
+	return a->part == b->part && a->message == b->message && a->index == b->index;
 }
 
-/* Fills what marks say of the prompt itself, from a part on whose own mark says it already. */
-static void survey(struct rendering *r, size_t from)
+/* ---- tools and system prompt */
+
+static void add_head(struct rendering *r, size_t i)
 {
-	struct render_mark *marks = r->out->marks;
-	for (size_t i = from; i < r->n; i++) {
-		const struct trace_part *part = part_of(r, i);
-		const struct trace_prompt_part *at = &r->prompt[i];
-		marks[i + 1].last_user = is_users(part) ? at->message : marks[i].last_user;
-		marks[i + 1].heads = marks[i].heads;
-		if (part->kind != PART_MESSAGE)
-			marks[i + 1].heads =
-				mix(mix(marks[i].heads, at->part + 1), (uint64_t)at->message << 32 | at->index);
+	struct render_heads *heads = &r->out->heads;
+	struct render_head *grown = array_grow(heads->list, &heads->capacity, heads->n + 1, sizeof(*grown));
+	if (!grown) {
+		r->no_memory = true;
+		return;
 	}
-	r->last_user = marks[r->n].last_user;
+	heads->list = grown;
+	grown[heads->n++] = (struct render_head){i, r->prompt[i]};
 }
 
-static void mark(struct rendering *r, size_t from, size_t to)
+/*
+ * Begins the list of tools and system parts and leaves what it was in heads_before. Returns up to where the messages
+ * are those of the prompt before: the first `kept` parts are its, and behind them parts of the head may be others.
+ */
+static size_t survey_heads(struct rendering *r, size_t kept)
 {
-	for (size_t i = from; i < to; i++) {
-		struct render_mark *m = &r->out->marks[i];
-		m->pieces = (uint32_t)r->out->n;
-		m->dropped = r->out->dropped;
-		m->refused = r->out->refused;
+	struct rendered *out = r->out;
+	struct render_heads before = out->heads_before;
+	size_t old = out->nmarks ? out->nmarks - 1 : 0, i = kept < old ? kept : old;
+
+	out->heads_before = out->heads;
+	out->heads = before;
+	out->heads.n = 0;
+	for (size_t k = 0; k < out->heads_before.n && out->heads_before.list[k].at < i; k++)
+		add_head(r, out->heads_before.list[k].at);
+	for (; i < old && i < r->n; i++) {
+		bool head = part_of(r, i)->kind != PART_MESSAGE;
+		if (head != (r->parts[out->wire[i].part].kind != PART_MESSAGE))
+			break;
+		if (head)
+			add_head(r, i);
+		else if (!same_place(&out->wire[i], &r->prompt[i]))
+			break;
+	}
+	return i;
+}
+
+static bool same_heads(const struct render_heads *a, const struct render_heads *b)
+{
+	if (a->n != b->n)
+		return false;
+	for (size_t i = 0; i < a->n; i++)
+		if (!same_place(&a->list[i].part, &b->list[i].part))
+			return false;
+	return true;
+}
+
+static void add_heads(struct rendering *r)
+{
+	struct rendered *out = r->out;
+	render_run_cut(&out->runs[RUN_TOOLS], 0);
+	render_run_cut(&out->runs[RUN_SYSTEM], 0);
+	out->heads_dropped = 0;
+	for (size_t i = 0; i < out->heads.n; i++) {
+		const struct trace_prompt_part *at = &out->heads.list[i].part;
+		bool tool = r->parts[at->part].kind == PART_TOOL;
+		out->heads_dropped += !add(r, tool ? RUN_TOOLS : RUN_SYSTEM, at);
 	}
 }
+
+/* ---- messages */
 
 static bool dropped(const struct rendering *r, size_t i)
 {
@@ -193,50 +188,61 @@ static bool goes_last(const struct rendering *r, const struct trace_part *part)
 }
 
 /* The parts [from, to) of one message. */
-static void add_message(struct rendering *r, size_t from, size_t to)
+static void add_message(struct rendering *r, size_t from, size_t to, struct render_mark *now)
 {
 	for (int pass = 0; pass < 2; pass++) {
 		for (size_t i = from; i < to; i++) {
 			if (goes_last(r, part_of(r, i)) != (pass == 1))
 				continue;
-			if (dropped(r, i))
-				r->out->dropped++;
-			else
-				add(r, i, RENDER_MESSAGES, false);
+			if (dropped(r, i) || !add(r, RUN_MESSAGES, &r->prompt[i]))
+				now->dropped++;
 		}
 	}
 }
 
-/* The messages from a part on. */
+/* The end of the message that a part begins or goes on with. */
+static size_t message_end(const struct rendering *r, size_t i)
+{
+	size_t end = i + 1;
+	while (end < r->n && part_of(r, end)->kind == PART_MESSAGE && r->prompt[end].message == r->prompt[i].message)
+		end++;
+	return end;
+}
+
+/* The messages from a part on, whose mark says how far they had come. */
 static void add_messages(struct rendering *r, size_t from)
 {
-	bool tools_inside = r->rules->tools == TOOLS_BEFORE_LAST_USER, tools_done = !tools_inside;
+	struct rendered *out = r->out;
+	bool hoists = r->rules->system_turns == TURNS_HOISTED;
+	struct render_mark now = out->marks[from];
+
+	render_run_cut(&out->runs[RUN_MESSAGES], now.pieces);
+	render_run_cut(&out->runs[RUN_MOVED], now.moved);
 	for (size_t i = from; i < r->n;) {
 		const struct trace_part *part = part_of(r, i);
-		if (part->kind != PART_MESSAGE) {
-			mark(r, i, i + 1);
-			i++;
-			continue;
+		size_t end = part->kind == PART_MESSAGE ? message_end(r, i) : i + 1;
+		for (size_t k = i; k < end; k++) {
+			now.last_user = out->marks[k].last_user;
+			out->marks[k] = now;
 		}
-		size_t end = i + 1;
-		while (end < r->n && part_of(r, end)->kind == PART_MESSAGE &&
-		       r->prompt[end].message == r->prompt[i].message)
-			end++;
-		mark(r, i, end);
-		if (!tools_done && r->prompt[i].message == r->last_user) {
-			add_kind(r, PART_TOOL, RENDER_HEAD_TOOLS);
-			tools_done = true;
+		if (part->kind == PART_MESSAGE && is_system_turn(part) && hoists) {
+			for (size_t k = i; k < end; k++)
+				now.moved_dropped += !add(r, RUN_MOVED, &r->prompt[k]);
+		} else if (part->kind == PART_MESSAGE) {
+			now.refused = now.refused || (is_system_turn(part) && r->rules->system_turns == TURNS_REFUSED);
+			add_message(r, i, end, &now);
 		}
-		if (is_system_turn(part) && r->rules->system_turns == TURNS_REFUSED)
-			r->out->refused = true;
-		if (!is_system_turn(part) || r->rules->system_turns != TURNS_HOISTED)
-			add_message(r, i, end);
+		now.pieces = (uint32_t)out->runs[RUN_MESSAGES].n;
+		now.moved = (uint32_t)out->runs[RUN_MOVED].n;
 		i = end;
 	}
-	if (!tools_done)
-		add_kind(r, PART_TOOL, RENDER_HEAD_TOOLS);
-	mark(r, r->n, r->n + 1);
+	now.last_user = out->marks[r->n].last_user;
+	out->marks[r->n] = now;
+	out->refused = now.refused;
+	out->dropped = out->heads_dropped + now.dropped + now.moved_dropped;
 }
+
+/* ---- going on */
 
 /* Where the message begins that the first `kept` parts end with: more of it may come, or less. */
 static size_t message_start(const struct rendering *r, size_t kept)
@@ -248,66 +254,79 @@ static size_t message_start(const struct rendering *r, size_t kept)
 	return i;
 }
 
-/* Goes on from what *out holds, where that comes to the same. */
-static bool go_on(struct rendering *r, size_t kept)
+/* Where the messages from a turn of the user on begin, among the first parts; where these end, if there are none. */
+static size_t turn_start(const struct rendering *r, uint32_t turn, size_t parts)
 {
-	struct rendered *out = r->out;
-	size_t from = kept < out->nmarks ? message_start(r, kept) : 0;
-	if (from == 0 || r->rules->tools == TOOLS_BEFORE_LAST_USER || r->rules->system_turns == TURNS_HOISTED)
-		return false;
-	const struct render_mark before = out->marks[out->nmarks - 1];
-	survey(r, from);
-	const struct render_mark *now = &out->marks[r->n];
-	if (now->heads != before.heads ||
-	    (r->rules->thinking == THINKING_DROPPED_OLD && now->last_user != before.last_user))
-		return false;
-	const struct render_mark *m = &out->marks[from];
-	out->bytes = rendered_bytes(out, m->pieces);
-	out->n = m->pieces;
-	out->dropped = m->dropped;
-	out->refused = m->refused;
-	out->kept = out->n;
-	add_messages(r, from);
-	return true;
+	size_t from = 0, to = parts;
+	while (from < to) {
+		size_t middle = from + (to - from) / 2;
+		if (r->out->marks[middle + 1].last_user >= turn)
+			to = middle;
+		else
+			from = middle + 1;
+	}
+	/* Without any turn of his all messages are behind it. */
+	while (from < parts && part_of(r, from)->kind != PART_MESSAGE)
+		from++;
+	return from < parts ? message_start(r, from + 1) : parts;
+}
+
+/* Fills what marks say of the prompt itself, from a part on whose own mark says it already. */
+static void survey(struct rendering *r, size_t from)
+{
+	struct render_mark *marks = r->out->marks;
+	for (size_t i = from; i < r->n; i++)
+		marks[i + 1].last_user = is_users(part_of(r, i)) ? r->prompt[i].message : marks[i].last_user;
+	r->last_user = marks[r->n].last_user;
+}
+
+static int reserve(struct rendered *out, size_t n)
+{
+	struct trace_prompt_part *wire = array_grow(out->wire, &out->wire_capacity, n + 1, sizeof(*wire));
+	if (!wire)
+		return -1;
+	out->wire = wire;
+	struct render_mark *marks = array_grow(out->marks, &out->marks_capacity, n + 1, sizeof(*marks));
+	if (!marks)
+		return -1;
+	out->marks = marks;
+	return 0;
 }
 
 int render_continue(const struct render_rules *rules, const struct trace_part *parts,
 		    const struct trace_prompt_part *prompt, size_t n, size_t kept, render_text_fn *text, void *context,
 		    struct rendered *out)
 {
-	struct rendering r = {rules, parts, prompt, n, text, context, out, 0};
-	struct render_piece *grown = array_grow(out->pieces, &out->capacity, n + 1, sizeof(*grown));
-	if (!grown)
+	struct rendering r = {rules, parts, prompt, n, text, context, out, 0, false};
+	size_t old = out->nmarks ? out->nmarks - 1 : 0;
+
+	if (reserve(out, n) < 0)
 		return -1;
-	out->pieces = grown;
-	struct render_mark *marks = array_grow(out->marks, &out->marks_capacity, n + 1, sizeof(*marks));
-	if (!marks)
-		return -1;
-	out->marks = marks;
-	bool done = go_on(&r, kept);
+	if (old == 0)
+		out->marks[0] = (struct render_mark){0};
+	kept = kept < old ? kept : old;
+	uint32_t last_user = out->marks[old].last_user;
+	size_t same = survey_heads(&r, kept < n ? kept : n), from = message_start(&r, same);
+	for (size_t i = same; i < n; i++)
+		if (part_of(&r, i)->kind != PART_MESSAGE)
+			add_head(&r, i);
+	survey(&r, from);
+	/* What a new turn of the user does away with stands behind the last one. */
+	if (rules->thinking == THINKING_DROPPED_OLD && r.last_user != last_user)
+		from = turn_start(&r, last_user < r.last_user ? last_user : r.last_user, from);
+	if (old == 0 || !same_heads(&out->heads, &out->heads_before))
+		add_heads(&r);
+	out->moved_kept = out->marks[from].moved;
+	add_messages(&r, from);
+	if (n > kept)
+		memcpy(out->wire + kept, prompt + kept, (n - kept) * sizeof(*prompt));
 	out->nmarks = n + 1;
-	if (done)
+	size_t turn = turn_start(&r, r.last_user, n);
+	rendered_lay_out(out, rules, out->marks[turn < n && prompt[turn].message == r.last_user ? turn : n].pieces);
+	if (!r.no_memory)
 		return 0;
-
-	out->n = out->kept = out->heads = 0;
-	out->bytes = 0;
-	out->dropped = 0;
-	out->refused = false;
-	marks[0] = (struct render_mark){0};
-	survey(&r, 0);
-
-	if (rules->tools == TOOLS_BEFORE_SYSTEM)
-		add_kind(&r, PART_TOOL, RENDER_HEAD_TOOLS);
-	add_kind(&r, PART_SYSTEM, RENDER_HEAD_SYSTEM);
-	if (rules->system_turns == TURNS_HOISTED) {
-		for (size_t i = 0; i < n; i++)
-			if (is_system_turn(part_of(&r, i)))
-				add(&r, i, RENDER_HEAD_SYSTEM, true);
-	}
-	if (rules->tools == TOOLS_AFTER_SYSTEM)
-		add_kind(&r, PART_TOOL, RENDER_HEAD_TOOLS);
-	add_messages(&r, 0);
-	return 0;
+	out->nmarks = 0;
+	return -1;
 }
 
 int render_prompt(const struct render_rules *rules, const struct trace_part *parts,

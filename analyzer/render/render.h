@@ -23,36 +23,85 @@
 
 enum render_place { RENDER_HEAD_TOOLS, RENDER_HEAD_SYSTEM, RENDER_MESSAGES };
 
+/* What a piece is, besides its place. */
+enum piece_class {
+	PIECE_BILLING = 1,
+	PIECE_TOOL = 2,
+	PIECE_MOVED = 4, /* not where the wire had it: a hoisted system turn */
+	PIECE_THINKING = 8,
+};
+
 struct render_piece {
 	enum render_place place;
 	uint32_t part;        /* index in trace.parts */
 	uint32_t message;     /* on the wire: index in messages[], tools[] or system[] */
 	uint32_t index;       /* of the block in its message */
-	bool moved;           /* not where the wire had it: a hoisted system turn */
+	uint32_t classes;     /* enum piece_class */
 	struct digest digest; /* equal for pieces that a model sees as equal, role and masking included */
 	uint64_t bytes;       /* normalised */
-	uint64_t before;      /* bytes of the pieces before it */
-	uint64_t chain[2];    /* stands for the digests up to this one, mixed in one by one: 128 bits of them */
+	/* Of the pieces before it in its run: */
+	uint64_t before;                          /* bytes */
+	uint64_t before_billing, before_thinking; /* of them those of such pieces */
+	uint64_t chain[2]; /* stands for their digests and its own: 128 bits of a polynomial in these */
 };
+
+/* Pieces of one kind in their order, of which a longer prompt has more and a shorter one fewer. */
+enum render_run_kind { RUN_TOOLS, RUN_SYSTEM, RUN_MOVED, RUN_MESSAGES, RENDER_RUNS };
+
+struct render_run {
+	struct render_piece *pieces;
+	size_t n, capacity;
+};
+
+/* A stretch of the prompt: pieces of one run. */
+struct render_segment {
+	enum render_run_kind run;
+	size_t at;    /* of its first piece in the prompt */
+	size_t first; /* ... in the run */
+	size_t n;
+	uint64_t before[2]; /* stands for all pieces before it */
+};
+
+#define RENDER_SEGMENTS 5
 
 /* How far a rendering had come before a part of the prompt, so that it can go on from there. */
 struct render_mark {
-	uint64_t heads; /* stands for the tools and system parts before it */
-	uint32_t pieces, dropped;
-	uint32_t last_user; /* message index of the last turn in which the user himself spoke */
+	uint32_t moved, moved_dropped; /* system turns in front */
+	uint32_t pieces, dropped;      /* of messages */
+	uint32_t last_user;            /* message index of the last turn in which the user himself spoke */
 	bool refused;
 };
 
-struct rendered {
-	struct render_piece *pieces;
+/* A tool or block of the system prompt, and where it stands among the parts. */
+struct render_head {
+	size_t at;
+	struct trace_prompt_part part;
+};
+
+struct render_heads {
+	struct render_head *list;
 	size_t n, capacity;
+};
+
+/*
+ * A rendered prompt: segments of runs. Where a backend puts something new at the head, one run grows and the others
+ * stay as they are, so that neither rendering nor comparing costs the length of the prompt.
+ */
+struct rendered {
+	struct render_run runs[RENDER_RUNS];
+	struct render_segment segments[RENDER_SEGMENTS]; /* in the prompt's order, none empty */
+	size_t nsegments;
+	size_t n; /* pieces */
 	uint64_t bytes;
-	uint32_t dropped;          /* parts that are not rendered */
-	bool refused;              /* the backend answers such a prompt with an error; rendered as if in place */
-	size_t heads;              /* pieces up to the last one that is no message's */
-	size_t kept;               /* pieces that are still those of the prompt rendered before in this place */
-	struct render_mark *marks; /* per part of the prompt, and one for its end */
-	size_t nmarks, marks_capacity;
+	uint32_t dropped;  /* parts that are not rendered */
+	bool refused;      /* the backend answers such a prompt with an error; rendered as if in place */
+	size_t moved_kept; /* pieces of RUN_MOVED that are still those of the prompt rendered before in this place */
+	/* Of the prompt as the wire had it, for the next one. */
+	struct trace_prompt_part *wire;
+	struct render_mark *marks; /* per part, and one for its end */
+	size_t nmarks, wire_capacity, marks_capacity;
+	struct render_heads heads, heads_before;
+	uint32_t heads_dropped;
 };
 
 /* The rules of the wire view. */
@@ -70,16 +119,36 @@ int render_prompt(const struct render_rules *rules, const struct trace_part *par
 		  struct rendered *out) __attribute__((warn_unused_result));
 /*
  * The same where *out holds an earlier prompt of the same trace, rendered by the same rules, that began with the same
- * `kept` parts. Costs time for what is new, unless the rules move what is new to the front.
+ * `kept` parts. Costs time for what is new, and little for what is the same behind tools or system blocks that differ.
  */
 int render_continue(const struct render_rules *rules, const struct trace_part *parts,
 		    const struct trace_prompt_part *prompt, size_t n, size_t kept, render_text_fn *text, void *context,
 		    struct rendered *out) __attribute__((warn_unused_result));
 void rendered_release(struct rendered *r);
 
-/* Bytes of the first pieces. */
+/* A piece of the prompt; i < n. */
+const struct render_piece *rendered_piece(const struct rendered *r, size_t i);
+/* The pieces [*from, *to) of one kind; for messages that stand apart those of the first stretch. */
+void rendered_find(const struct rendered *r, enum render_run_kind run, size_t *from, size_t *to);
+/* Where the stretch of one kind ends that a piece stands in. */
+size_t rendered_stretch(const struct rendered *r, size_t i);
+/* Bytes of the first pieces, and of those among them that are of such classes. */
 uint64_t rendered_bytes(const struct rendered *r, size_t pieces);
+uint64_t rendered_bytes_of(const struct rendered *r, size_t pieces, uint32_t classes);
+/* Stands for the first pieces, of which there is one at least. */
+void rendered_prefix(const struct rendered *r, size_t pieces, uint64_t hash[2]);
 /* Pieces that both begin with. Time grows with the logarithm of their number. */
 size_t rendered_common(const struct rendered *a, const struct rendered *b);
+/* Pieces that are equal from these on, as far as both stay in one stretch of one kind. In such time, too. */
+size_t rendered_equal(const struct rendered *a, size_t i, const struct rendered *b, size_t k);
+
+/* The first piece from one on that a model sees as such; n: there is none. Time linear in n. */
+size_t rendered_search(const struct rendered *r, const struct digest *digest, size_t from);
+
+/* Private to render/: adds to a run, its sums filled in (-1: no memory), and cuts it. */
+int render_run_add(struct render_run *run, const struct render_piece *piece);
+void render_run_cut(struct render_run *run, size_t n);
+/* Lays the runs out: the tools before the piece `tools_at` of the messages, or where the rules want them. */
+void rendered_lay_out(struct rendered *r, const struct render_rules *rules, size_t tools_at);
 
 #endif

@@ -151,9 +151,10 @@ int forecast_ask(struct forecast *f, enum kvs_llm_api api, struct str body, stru
 	}
 	struct digest before = {{0}};
 	for (size_t i = 0; i < rendered.n; i++) {
-		before = chain(&before, &rendered.pieces[i].digest);
-		out->bytes += rendered.pieces[i].bytes;
-		out->pieces[out->n++] = (struct forecast_piece){rendered.pieces[i].digest, before, out->bytes};
+		const struct render_piece *piece = rendered_piece(&rendered, i);
+		before = chain(&before, &piece->digest);
+		out->bytes += piece->bytes;
+		out->pieces[out->n++] = (struct forecast_piece){piece->digest, before, out->bytes};
 	}
 	out->known = true;
 	look_up(f, out);

@@ -48,23 +48,16 @@ static struct digest key_of(const struct exchange *x, const struct digest *of)
 static size_t keys_of(const struct exchange *x, const struct view *v, struct digest out[2])
 {
 	struct digest tools = {{0}};
-	const struct digest *system = NULL;
-	size_t ntools = 0, n = 0;
+	const struct render_run *run = &v->rendered.runs[RUN_TOOLS], *system = &v->rendered.runs[RUN_SYSTEM];
+	size_t n = 0;
 
-	for (size_t i = 0; i < v->rendered.heads; i++) {
-		const struct render_piece *p = &v->rendered.pieces[i];
-		if (v->classes[i] & PIECE_TOOL) {
-			for (size_t b = 0; b < sizeof(tools.b); b++)
-				tools.b[b] = (uint8_t)(tools.b[b] + p->digest.b[b]);
-			ntools++;
-		} else if (p->place == RENDER_HEAD_SYSTEM && !p->moved) {
-			system = &p->digest;
-		}
-	}
-	if (ntools)
+	for (size_t i = 0; i < run->n; i++)
+		for (size_t b = 0; b < sizeof(tools.b); b++)
+			tools.b[b] = (uint8_t)(tools.b[b] + run->pieces[i].digest.b[b]);
+	if (run->n)
 		out[n++] = key_of(x, &tools);
-	if (system)
-		out[n++] = key_of(x, system);
+	if (system->n)
+		out[n++] = key_of(x, &system->pieces[system->n - 1].digest);
 	return n;
 }
 

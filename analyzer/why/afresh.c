@@ -12,17 +12,14 @@
 
 static bool comes_again(const struct view *in, const struct view *of, size_t piece)
 {
-	for (size_t i = 0; i < in->rendered.n; i++)
-		if (piece_equal(in, i, of, piece))
-			return true;
-	return false;
+	return rendered_search(&in->rendered, &piece_of(of, piece)->digest, 0) < in->rendered.n;
 }
 
 static bool says(const struct view *v, size_t piece, bool (*sign)(struct str text))
 {
 	struct buf text;
 	buf_init(&text, TEXT_MAX);
-	bool found = signs_part_text(v->trace, v->rendered.pieces[piece].part, &text) == 0 && sign(buf_str(&text));
+	bool found = signs_part_text(v->trace, piece_of(v, piece)->part, &text) == 0 && sign(buf_str(&text));
 	buf_release(&text);
 	return found;
 }
@@ -57,7 +54,8 @@ static bool is_answer(const struct view *v, size_t piece)
 
 bool afresh_by_clear(const struct view *old, const struct view *new, const struct comparison *c)
 {
-	size_t answer = 0;
+	size_t answer, end;
+	rendered_find(&old->rendered, RUN_MESSAGES, &answer, &end);
 	while (answer < old->rendered.n && !is_answer(old, answer))
 		answer++;
 	if (answer == old->rendered.n || answer < c->old_piece || !piece_in_messages(old, c->old_piece))

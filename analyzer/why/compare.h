@@ -16,16 +16,8 @@ struct view {
 	struct trace *trace;
 	uint32_t next; /* 1 + which of its exchanges; 0: none yet */
 	struct rendered rendered;
-	uint32_t *classes; /* per piece: enum piece_class bits */
-	size_t classes_capacity;
-};
-
-enum piece_class {
-	PIECE_BILLING = 1,
-	PIECE_TOOL = 2,
-	PIECE_MOVED = 4,
-	PIECE_THINKING = 8,
-	PIECE_COUNTDOWN = 16, /* a total_tokens reminder */
+	uint32_t *countdowns; /* per system turn that was moved: how many up to it are total_tokens reminders */
+	size_t countdowns_capacity;
 };
 
 #define COMPARE_EXCUSED_MAX 8
@@ -47,12 +39,22 @@ struct comparison {
 	bool differs;              /* the old prompt is not wholly contained */
 };
 
+static inline const struct render_piece *piece_of(const struct view *v, size_t piece)
+{
+	return rendered_piece(&v->rendered, piece);
+}
+static inline uint32_t piece_classes(const struct view *v, size_t piece)
+{
+	return piece_of(v, piece)->classes;
+}
 const struct trace_part *piece_part(const struct view *v, size_t piece);
 /* Both are there and a model sees them as equal. */
 bool piece_equal(const struct view *a, size_t i, const struct view *b, size_t k);
 bool piece_in_messages(const struct view *v, size_t piece);
 
-/* Where `new` stops being `old`. */
+/* Bytes of the first pieces that are not passed over. */
+uint64_t view_counted(const struct view *v, size_t pieces, uint32_t passed_over);
+/* Where `new` stops being `old`. Costs time for what differs. */
 void compare(const struct view *old, const struct view *new, struct comparison *c);
 
 #endif

@@ -22,17 +22,15 @@ void explain_add_behind(const struct breaker *behind[WHY_BEHIND_MAX], const stru
  */
 static uint64_t tools_again(const struct view *old, const struct view *new, size_t from)
 {
+	const struct render_run *a = &old->rendered.runs[RUN_TOOLS], *b = &new->rendered.runs[RUN_TOOLS];
 	uint64_t bytes = 0;
-	for (size_t i = from; i < new->rendered.n; i++) {
-		if (!(new->classes[i] & PIECE_TOOL))
-			continue;
-		for (size_t k = 0; k < old->rendered.n; k++) {
-			const struct digest *a = &old->rendered.pieces[k].digest, *b = &new->rendered.pieces[i].digest;
-			if ((old->classes[k] & PIECE_TOOL) && memcmp(a, b, sizeof(*a)) == 0) {
-				bytes += new->rendered.pieces[i].bytes;
-				break;
-			}
-		}
+	size_t at, end;
+	rendered_find(&new->rendered, RUN_TOOLS, &at, &end);
+	for (size_t i = 0; i < b->n; i++) {
+		size_t k = 0;
+		while (k < a->n && memcmp(&a->pieces[k].digest, &b->pieces[i].digest, sizeof(struct digest)) != 0)
+			k++;
+		bytes += at + i >= from && k < a->n ? b->pieces[i].bytes : 0;
 	}
 	return bytes;
 }
@@ -48,7 +46,7 @@ static void locate(const struct report *report, uint32_t exchange, const struct 
 	*tail = 0;
 	if (c->new_piece == new->rendered.n)
 		return;
-	const struct render_piece *a = &old->rendered.pieces[c->old_piece], *b = &new->rendered.pieces[c->new_piece];
+	const struct render_piece *a = piece_of(old, c->old_piece), *b = piece_of(new, c->new_piece);
 	const struct report_exchange *e = &report->exchanges[exchange];
 	const struct trace_prompt_part at = {b->part, b->message, b->index};
 	const struct trace_part *part = &new->trace->parts[b->part];
@@ -66,10 +64,7 @@ static void locate(const struct report *report, uint32_t exchange, const struct 
 /* The bytes of equal pieces behind the first difference. */
 static uint64_t equal_behind(const struct view *new, const struct comparison *first, const struct comparison *c)
 {
-	uint64_t before = 0;
-	for (size_t i = 0; i < first->new_piece; i++)
-		if (!(new->classes[i] & c->passed_over))
-			before += new->rendered.pieces[i].bytes;
+	uint64_t before = view_counted(new, first->new_piece, c->passed_over);
 	return c->equal_bytes > before ? c->equal_bytes - before : 0;
 }
 

@@ -7,8 +7,8 @@
 
 static bool same_message(const struct view *v, size_t a, size_t b)
 {
-	const struct render_piece *p = v->rendered.pieces;
-	return p[a].place == p[b].place && p[a].message == p[b].message;
+	const struct render_piece *p = piece_of(v, a), *q = piece_of(v, b);
+	return p->place == q->place && p->message == q->message;
 }
 
 /* A message without what is passed over: its text, how many pieces that is, and the one behind its last. */
@@ -25,10 +25,10 @@ static int read_message(const struct view *v, size_t piece, uint32_t passed_over
 	while (i > 0 && same_message(v, i - 1, piece))
 		i--;
 	for (; i < v->rendered.n && same_message(v, i, piece); i++) {
-		if (v->classes[i] & passed_over)
+		if (piece_classes(v, i) & passed_over)
 			continue;
 		m->pieces++;
-		if (signs_part_text(v->trace, v->rendered.pieces[i].part, &m->text) < 0)
+		if (signs_part_text(v->trace, piece_of(v, i)->part, &m->text) < 0)
 			return -1;
 	}
 	m->end = i;
@@ -58,12 +58,13 @@ bool message_trimmed(const struct view *old, const struct view *new, const struc
 {
 	if (!begins_message(old, c->old_piece) || !begins_message(new, c->new_piece))
 		return false;
-	for (size_t i = c->old_piece + 1; i < old->rendered.n; i++) {
-		if (!piece_equal(old, i, new, c->new_piece) || !begins_message(old, i))
+	const struct digest *digest = &piece_of(new, c->new_piece)->digest;
+	for (size_t i = c->old_piece; (i = rendered_search(&old->rendered, digest, i + 1)) < old->rendered.n;) {
+		if (!begins_message(old, i))
 			continue;
-		size_t same = 0;
-		while (piece_equal(old, i + same, new, c->new_piece + same))
-			same++;
+		size_t same = 0, more;
+		while ((more = rendered_equal(&old->rendered, i + same, &new->rendered, c->new_piece + same)) > 0)
+			same += more;
 		*gone = (uint32_t)(i - c->old_piece);
 		return i + same == old->rendered.n;
 	}
@@ -72,37 +73,37 @@ bool message_trimmed(const struct view *old, const struct view *new, const struc
 
 bool message_thinking_left_out(const struct view *old, const struct view *new, const struct comparison *c)
 {
-	return (old->classes[c->old_piece] & PIECE_THINKING) && new->rendered.dropped > old->rendered.dropped;
+	return (piece_classes(old, c->old_piece) & PIECE_THINKING) && new->rendered.dropped > old->rendered.dropped;
 }
 
 bool message_thinking_gone(const struct view *old, const struct view *new, const struct comparison *c)
 {
-	const struct render_piece *a = &old->rendered.pieces[c->old_piece], *b = &new->rendered.pieces[c->new_piece];
+	const struct render_piece *a = piece_of(old, c->old_piece), *b = piece_of(new, c->new_piece);
 	size_t k = c->old_piece;
 	if (new->rendered.dropped != old->rendered.dropped)
 		return false;
-	while (k < old->rendered.n && (old->classes[k] & PIECE_THINKING) && same_message(old, k, c->old_piece))
+	while (k < old->rendered.n && (piece_classes(old, k) & PIECE_THINKING) && same_message(old, k, c->old_piece))
 		k++;
 	if (k == c->old_piece || piece_equal(old, k, new, c->new_piece))
 		return k > c->old_piece;
 	if (a->place != b->place || a->message != b->message || piece_part(new, c->new_piece)->role != ROLE_ASSISTANT)
 		return false;
 	for (k = c->new_piece; k < new->rendered.n &&same_message(new, k, c->new_piece); k++)
-		if (new->classes[k] & PIECE_THINKING)
+		if (piece_classes(new, k) & PIECE_THINKING)
 			return false;
 	return true;
 }
 
 bool message_text_moved(const struct view *old, const struct view *new, const struct comparison *c, uint32_t *texts)
 {
-	const struct render_piece *a = &old->rendered.pieces[c->old_piece];
+	const struct render_piece *a = piece_of(old, c->old_piece);
 	if (piece_part(old, c->old_piece)->block != BLOCK_TOOL_RESULT || !piece_in_messages(old, c->old_piece))
 		return false;
 	for (size_t k = c->new_piece;
-	     k < new->rendered.n &&piece_in_messages(new, k) && new->rendered.pieces[k].message == a->message; k++) {
+	     k < new->rendered.n &&piece_in_messages(new, k) && piece_of(new, k)->message == a->message; k++) {
 		if (piece_equal(old, c->old_piece, new, k)) {
 			*texts = (uint32_t)(k - c->new_piece);
-			return new->rendered.pieces[c->new_piece].index > new->rendered.pieces[k].index;
+			return piece_of(new, c->new_piece)->index > piece_of(new, k)->index;
 		}
 	}
 	return false;

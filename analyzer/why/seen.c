@@ -55,11 +55,12 @@ static void begin(uint64_t hash[2], const char *model, const char *server)
 	chain(hash, &d[1]);
 }
 
-/* Stands for the pieces up to this one, and the model and server. */
-static void key_of(const uint64_t seed[2], const struct render_piece *piece, uint64_t hash[2])
+/* Stands for the first pieces, and the model and server. */
+static void key_of(const uint64_t seed[2], const struct rendered *prompt, size_t pieces, uint64_t hash[2])
 {
+	rendered_prefix(prompt, pieces, hash);
 	for (int i = 0; i < 2; i++)
-		hash[i] = seed[i] ^ piece->chain[i];
+		hash[i] ^= seed[i];
 }
 
 static int keep(struct seen *s, const uint64_t hash[2])
@@ -76,26 +77,31 @@ static int keep(struct seen *s, const uint64_t hash[2])
 	return -1;
 }
 
+/* The next piece of n at which a prefix is looked up; n: there is none. */
+static size_t next(size_t i, size_t found, size_t n)
+{
+	if (i + 1 >= n || i + 1 < found + SEEN_STRIDE)
+		return i + 1;
+	i = (i / SEEN_STRIDE + 1) * SEEN_STRIDE;
+	return i < n ? i : n - 1;
+}
+
 int seen_add(struct seen *s, const char *model, const char *server, const struct rendered *prompt, size_t known,
 	     uint64_t *bytes)
 {
 	uint64_t seed[2], hash[2];
 	size_t found = known; /* pieces that were there */
 
-	*bytes = rendered_bytes(prompt, known);
 	begin(seed, model, server);
-	for (size_t i = known; i < prompt->n; i++) {
+	for (size_t i = known; i < prompt->n; i = next(i, found, prompt->n)) {
 		struct prefix *p = NULL;
-		if (i >= found + SEEN_STRIDE && i % SEEN_STRIDE != 0 && i + 1 != prompt->n)
-			continue;
-		key_of(seed, &prompt->pieces[i], hash);
+		key_of(seed, prompt, i + 1, hash);
 		HASH_FIND(hh, s->prefixes, hash, sizeof(p->hash), p);
-		if (p) {
+		if (p)
 			found = i + 1;
-			*bytes = rendered_bytes(prompt, found);
-		} else if (keep(s, hash) < 0) {
+		else if (keep(s, hash) < 0)
 			return -1;
-		}
 	}
+	*bytes = rendered_bytes(prompt, found);
 	return 0;
 }

@@ -75,49 +75,39 @@ int signs_part_text(struct trace *t, uint32_t part, struct buf *out)
 
 static bool has_tool(const struct view *v, const struct digest *digest)
 {
-	for (size_t i = 0; i < v->rendered.n; i++)
-		if ((v->classes[i] & PIECE_TOOL) && memcmp(&v->rendered.pieces[i].digest, digest, sizeof(*digest)) == 0)
+	const struct render_run *tools = &v->rendered.runs[RUN_TOOLS];
+	for (size_t i = 0; i < tools->n; i++)
+		if (memcmp(&tools->pieces[i].digest, digest, sizeof(*digest)) == 0)
 			return true;
 	return false;
 }
 
-/* Tools of a that b does not have; *n counts those of a. */
-static size_t missing_tools(const struct view *a, const struct view *b, size_t *n)
+/* How many tools of a b does not have. */
+static size_t missing_tools(const struct view *a, const struct view *b)
 {
+	const struct render_run *tools = &a->rendered.runs[RUN_TOOLS];
 	size_t missing = 0;
-	*n = 0;
-	for (size_t i = 0; i < a->rendered.n; i++) {
-		if (!(a->classes[i] & PIECE_TOOL))
-			continue;
-		++*n;
-		missing += !has_tool(b, &a->rendered.pieces[i].digest);
-	}
+	for (size_t i = 0; i < tools->n; i++)
+		missing += !has_tool(b, &tools->pieces[i].digest);
 	return missing;
 }
 
 /* In the same order, too. */
 static bool same_tools(const struct view *old, const struct view *new)
 {
-	size_t i = 0, k = 0;
-	for (;; i++, k++) {
-		while (i < old->rendered.n && !(old->classes[i] & PIECE_TOOL))
-			i++;
-		while (k < new->rendered.n && !(new->classes[k] & PIECE_TOOL))
-			k++;
-		if (i == old->rendered.n || k == new->rendered.n)
-			return i == old->rendered.n && k == new->rendered.n;
-		if (!piece_equal(old, i, new, k))
-			return false;
-	}
+	const struct render_run *a = &old->rendered.runs[RUN_TOOLS], *b = &new->rendered.runs[RUN_TOOLS];
+	bool same = a->n == b->n;
+	for (size_t i = 0; same && i < a->n; i++)
+		same = memcmp(&a->pieces[i].digest, &b->pieces[i].digest, sizeof(struct digest)) == 0;
+	return same;
 }
 
 static const char *tools_cause(const struct view *old, const struct view *new)
 {
-	size_t nold, nnew;
 	if (same_tools(old, new))
 		return "tools_moved_by_template";
-	size_t gone = missing_tools(old, new, &nold), come = missing_tools(new, old, &nnew);
-	if (gone == 0 && come == 0 && nold == nnew)
+	size_t gone = missing_tools(old, new), come = missing_tools(new, old);
+	if (gone == 0 && come == 0 && old->rendered.runs[RUN_TOOLS].n == new->rendered.runs[RUN_TOOLS].n)
 		return "tools_reordered";
 	return gone > 0 && come > 0 ? "tools_changed" : "tools_grown";
 }
@@ -129,10 +119,8 @@ static bool migrated(const struct view *a, size_t piece, struct str text, const 
 {
 	if (!text_contains(text, STR("<system-reminder>")))
 		return false;
-	for (size_t k = 0; k < b->rendered.n; k++)
-		if (piece_equal(a, piece, b, k))
-			return b->rendered.pieces[k].message != a->rendered.pieces[piece].message;
-	return false;
+	size_t k = rendered_search(&b->rendered, &piece_of(a, piece)->digest, 0);
+	return k < b->rendered.n && piece_of(b, k)->message != piece_of(a, piece)->message;
 }
 
 /* How many pieces of either side stand for each other: one came, one went, or one became another. */
@@ -194,8 +182,8 @@ static const char *text_cause(const struct view *old, const struct view *new, co
 	buf_init(&x, TEXT_MAX);
 	buf_init(&y, TEXT_MAX);
 	/* What came or went is compared with nothing. */
-	if ((!step->old_pieces || signs_part_text(old->trace, old->rendered.pieces[c->old_piece].part, &x) == 0) &&
-	    (!step->new_pieces || signs_part_text(new->trace, new->rendered.pieces[c->new_piece].part, &y) == 0)) {
+	if ((!step->old_pieces || signs_part_text(old->trace, piece_of(old, c->old_piece)->part, &x) == 0) &&
+	    (!step->new_pieces || signs_part_text(new->trace, piece_of(new, c->new_piece)->part, &y) == 0)) {
 		struct str s = x.n ? buf_str(&x) : STR(""), t = y.n ? buf_str(&y) : STR("");
 		if (text_is_compaction(s, t))
 			cause = "compaction";
@@ -219,15 +207,15 @@ static const char *text_cause(const struct view *old, const struct view *new, co
 	return cause ? cause : message ? "messages_changed" : "system_changed";
 }
 
+static uint32_t moved_countdowns(const struct view *v)
+{
+	size_t n = v->rendered.runs[RUN_MOVED].n;
+	return n ? v->countdowns[n - 1] : 0;
+}
+
 bool signs_moved_countdown(const struct view *old, const struct view *new)
 {
-	const uint32_t both = PIECE_MOVED | PIECE_COUNTDOWN;
-	size_t n[2] = {0, 0};
-	const struct view *views[2] = {old, new};
-	for (int k = 0; k < 2; k++)
-		for (size_t i = 0; i < views[k]->rendered.n; i++)
-			n[k] += (views[k]->classes[i] & both) == both;
-	return n[0] != n[1];
+	return moved_countdowns(old) != moved_countdowns(new);
 }
 
 static void excuse(struct comparison *c, struct excuse step)
@@ -239,7 +227,7 @@ static void excuse(struct comparison *c, struct excuse step)
 const struct breaker *signs_cause(const struct view *old, const struct view *new, struct comparison *c)
 {
 	bool ended = c->new_piece == new->rendered.n;
-	uint32_t either = old->classes[c->old_piece] | (ended ? 0 : new->classes[c->new_piece]);
+	uint32_t either = piece_classes(old, c->old_piece) | (ended ? 0 : piece_classes(new, c->new_piece));
 
 	if (either & PIECE_MOVED) {
 		c->passed_over |= PIECE_MOVED;

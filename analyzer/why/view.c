@@ -53,22 +53,20 @@ static bool is_countdown(struct views *v, uint32_t trace, uint32_t part)
 	return *known == COUNTDOWN;
 }
 
-static uint32_t classify(struct views *v, uint32_t trace, const struct render_piece *piece)
+/* Counts the countdowns among the system turns that were moved, from those on that are not the ones before. */
+static int count_countdowns(struct views *v, uint32_t trace, struct view *out)
 {
-	const struct trace_part *part = &v->report->traces[trace].parts[piece->part];
-	uint32_t class = 0;
-	if (part->block == BLOCK_BILLING)
-		class |= PIECE_BILLING;
-	if (part->kind == PART_TOOL)
-		class |= PIECE_TOOL;
-	if (piece->moved)
-		class |= PIECE_MOVED;
-	if (part->block == BLOCK_THINKING)
-		class |= PIECE_THINKING;
-	if (part->role == ROLE_SYSTEM && part->kind == PART_MESSAGE && part->bytes < SHORT_PART_BYTES &&
-	    is_countdown(v, trace, piece->part))
-		class |= PIECE_COUNTDOWN;
-	return class;
+	const struct render_run *moved = &out->rendered.runs[RUN_MOVED];
+	uint32_t *counts = array_grow(out->countdowns, &out->countdowns_capacity, moved->n + 1, sizeof(*counts));
+	if (!counts)
+		return -1;
+	out->countdowns = counts;
+	for (size_t i = out->rendered.moved_kept; i < moved->n; i++) {
+		uint32_t part = moved->pieces[i].part;
+		bool is = v->report->traces[trace].parts[part].bytes < SHORT_PART_BYTES && is_countdown(v, trace, part);
+		counts[i] = (i ? counts[i - 1] : 0) + is;
+	}
+	return 0;
 }
 
 int view_render(struct views *v, uint32_t exchange, struct view *out)
@@ -88,12 +86,8 @@ int view_render(struct views *v, uint32_t exchange, struct view *out)
 		kept = trace_prompt_kept(t, number, before - 1);
 	if (render_continue(&v->rules, t->parts, prompt, n, kept < n ? kept : n, part_text, t, &out->rendered) < 0)
 		goto no_memory;
-	uint32_t *grown = array_grow(out->classes, &out->classes_capacity, out->rendered.n + 1, sizeof(*grown));
-	if (!grown)
+	if (count_countdowns(v, e->trace, out) < 0)
 		goto no_memory;
-	out->classes = grown;
-	for (size_t i = out->rendered.kept; i < out->rendered.n; i++)
-		out->classes[i] = classify(v, e->trace, &out->rendered.pieces[i]);
 	out->next = (uint32_t)number + 1;
 	return 0;
 no_memory:
@@ -104,6 +98,6 @@ no_memory:
 void view_release(struct view *v)
 {
 	rendered_release(&v->rendered);
-	free(v->classes);
+	free(v->countdowns);
 	*v = (struct view){0};
 }

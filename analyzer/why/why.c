@@ -92,7 +92,7 @@ static struct why_miss *add_broken(struct judge *j, uint32_t exchange, const str
 	x->place = (struct prompt_place){0};
 	if (m->path || x->first.new_piece == new->rendered.n)
 		return m;
-	const struct render_piece *b = &new->rendered.pieces[x->first.new_piece];
+	const struct render_piece *b = piece_of(new, x->first.new_piece);
 	const struct trace_prompt_part at = {b->part, b->message, b->index};
 	struct buf path;
 	buf_init(&path, 256);
@@ -226,7 +226,7 @@ static void judge_first(struct judge *j, uint32_t exchange, const struct view *n
 			continue;
 		compare(&j->other, now, &c);
 		if (c.new_piece == now->rendered.n || !c.differs ||
-		    now->rendered.pieces[c.new_piece].place == RENDER_MESSAGES)
+		    piece_of(now, c.new_piece)->place == RENDER_MESSAGES)
 			continue;
 		explain(j->report, exchange, &j->other, now, &c, true, &x);
 		if (x.cause && x.regained > best.regained) {

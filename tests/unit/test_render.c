@@ -79,8 +79,16 @@ static void test_rules(void **state)
 /* Parts are named by a letter, which is their digest too. */
 
 static const struct trace_part parts[] = {
-	['b'] = {.kind = PART_SYSTEM, .role = ROLE_SYSTEM, .block = BLOCK_BILLING, .normalised_bytes = 10},
-	['s'] = {.kind = PART_SYSTEM, .role = ROLE_SYSTEM, .block = BLOCK_TEXT, .normalised_bytes = 100},
+	['b'] = {.kind = PART_SYSTEM,
+		 .role = ROLE_SYSTEM,
+		 .block = BLOCK_BILLING,
+		 .normalised_bytes = 10,
+		 .normalised = {{'b'}}},
+	['s'] = {.kind = PART_SYSTEM,
+		 .role = ROLE_SYSTEM,
+		 .block = BLOCK_TEXT,
+		 .normalised_bytes = 100,
+		 .normalised = {{'s'}}},
 	['t'] = {.kind = PART_TOOL, .block = BLOCK_TOOL, .normalised_bytes = 50, .normalised = {{'t'}}},
 	['T'] = {.kind = PART_TOOL, .block = BLOCK_TOOL, .normalised_bytes = 50, .normalised = {{'T'}}},
 	['u'] = {.kind = PART_MESSAGE, .role = ROLE_USER, .block = BLOCK_TEXT, .normalised = {{'u'}}},
@@ -129,7 +137,7 @@ static void assert_renders(const char *prompt, const struct render_rules *r, con
 	render(prompt, r, &out);
 	assert_true(out.n < sizeof(got));
 	for (size_t i = 0; i < out.n; i++)
-		got[i] = (char)out.pieces[i].part;
+		got[i] = (char)rendered_piece(&out, i)->part;
 	got[out.n] = '\0';
 	assert_string_equal(got, expected);
 	assert_int_equal(out.refused, refused);
@@ -196,14 +204,21 @@ static void assert_same_rendering(const struct rendered *a, const struct rendere
 	assert_int_equal(a->bytes, b->bytes);
 	assert_int_equal(a->dropped, b->dropped);
 	assert_int_equal(a->refused, b->refused);
-	assert_int_equal(a->heads, b->heads);
 	assert_int_equal(rendered_common(a, b), a->n);
+	uint64_t bytes = 0, some = 0, others = 0;
 	for (size_t i = 0; i < a->n; i++) {
-		assert_int_equal(a->pieces[i].part, b->pieces[i].part);
-		assert_int_equal(a->pieces[i].message, b->pieces[i].message);
-		assert_int_equal(a->pieces[i].index, b->pieces[i].index);
-		assert_int_equal(a->pieces[i].place, b->pieces[i].place);
-		assert_int_equal(a->pieces[i].before, b->pieces[i].before);
+		const struct render_piece *x = rendered_piece(a, i), *y = rendered_piece(b, i);
+		assert_int_equal(x->part, y->part);
+		assert_int_equal(x->message, y->message);
+		assert_int_equal(x->index, y->index);
+		assert_int_equal(x->place, y->place);
+		assert_int_equal(x->classes, y->classes);
+		assert_int_equal(rendered_bytes(a, i), bytes);
+		assert_int_equal(rendered_bytes_of(a, i, PIECE_THINKING | PIECE_TOOL), some);
+		assert_int_equal(rendered_bytes_of(a, i, PIECE_BILLING | PIECE_MOVED), others);
+		bytes += y->bytes;
+		some += y->classes & (PIECE_THINKING | PIECE_TOOL) ? y->bytes : 0;
+		others += y->classes & (PIECE_BILLING | PIECE_MOVED) ? y->bytes : 0;
 	}
 }
 
@@ -212,10 +227,32 @@ static void test_continued(void **state)
 {
 	(void)state;
 	const char *const prompts[] = {
-		"stu",          "stu|ka|r",     "stu|ka|rv",     "stu|ka|rv|a",    "stu|ka|r",      "stu|ka|r|y|ka|r",
-		"stu|ka|v",     "stu|ka|v|ka",  "stu|ea|v|ka|r", "bstu|ea|v|ka|r", "sTu|ea|v|ka|r", "u|ka|rstT",
-		"u|ka|r|astT",  "u|ka|r|avstT", "u|ka|r|avst",   "u|ka|r|yst",     "u|ka|r|y",      "s",
+		"stu",
+		"stu|ka|r",
+		"stu|ka|rv",
+		"stu|ka|rv|a",
+		"stu|ka|r",
+		"stu|ka|r|y|ka|r",
+		"stu|ka|v",
+		"stu|ka|v|ka",
+		"stu|ea|v|ka|r",
+		"bstu|ea|v|ka|r",
+		"sTu|ea|v|ka|r",
+		"u|ka|rstT",
+		"u|ka|r|astT",
+		"u|ka|r|avstT",
+		"u|ka|r|avst",
+		"u|ka|r|yst",
+		"u|ka|r|y",
+		"s",
 		"stTu|a|r|a|r",
+		"sTu|ka|r",
+		"sTu|ka|r|y|ka|r",
+		"bstu|ka|r|y",
+		"stu|y|ka|r|y|ka|v|ka|r|y",
+		"stu|y|ka|r|y|ka|v|ka|r|y|a|v",
+		"styu|a|y|b",
+		"u|y|ka|v|kastT",
 	};
 	const size_t count = sizeof(prompts) / sizeof(*prompts);
 	for (unsigned bits = 0; bits < 3 * 3 * 3 * 2 * 2; bits++) {
@@ -247,6 +284,82 @@ static void test_continued(void **state)
 	}
 }
 
+/* What compare is to find, piece by piece. */
+static void compare_slowly(const struct view *old, const struct view *new, struct comparison *c)
+{
+	size_t i = 0, k = 0, excused = 0;
+	for (;;) {
+		while (i < old->rendered.n && (piece_classes(old, i) & c->passed_over))
+			i++;
+		while (k < new->rendered.n && (piece_classes(new, k) & c->passed_over))
+			k++;
+		if (i == old->rendered.n || k == new->rendered.n)
+			break;
+		if (piece_equal(old, i, new, k)) {
+			c->equal_bytes += piece_of(new, k)->bytes;
+			i++;
+			k++;
+			continue;
+		}
+		if (excused == c->nexcuses)
+			break;
+		const struct excuse *e = &c->excuses[excused++];
+		i = i + e->old_pieces < old->rendered.n ? i + e->old_pieces : old->rendered.n;
+		k = k + e->new_pieces < new->rendered.n ? k + e->new_pieces : new->rendered.n;
+	}
+	c->old_piece = i;
+	c->new_piece = k;
+	for (size_t n = 0; n < i; n++)
+		c->old_common_bytes += piece_of(old, n)->bytes;
+	for (size_t n = 0; n < k; n++)
+		c->common_bytes += piece_of(new, n)->bytes;
+	c->differs = i < old->rendered.n;
+}
+
+static void test_compare_like_slowly(void **state)
+{
+	(void)state;
+	static const char letters[] = "stTuvkearyb", shapes[] = "||||    ";
+	unsigned chance = 3;
+	for (int i = 0; i < 20000; i++) {
+		char prompts[2][60];
+		struct rendered both[2] = {{.n = 0}, {.n = 0}};
+		struct render_rules r = render_wire;
+		struct comparison want = {0}, got;
+		for (size_t n = 0; n < 59; n++) {
+			chance = chance * 1664525u + 1013904223u;
+			char shape = shapes[chance >> 29], letter = letters[(chance >> 16) % (sizeof(letters) - 1)];
+			prompts[0][n] = shape == '|' ? shape : letter;
+			/* The other one is like it, with a few differences. */
+			prompts[1][n] =
+				(chance >> 8) % 24 ? prompts[0][n] : letters[(chance >> 4) % (sizeof(letters) - 1)];
+		}
+		prompts[0][(chance >> 10) % 60] = prompts[1][(chance >> 4) % 60] = '\0';
+		prompts[0][59] = prompts[1][59] = '\0';
+		r.tools = (enum tools_place)(chance % 3);
+		r.system_turns = (enum system_turns)(chance / 3 % 3);
+		r.thinking = (enum thinking_rule)(chance / 9 % 3);
+		render(prompts[0], &r, &both[0]);
+		render(prompts[1], &r, &both[1]);
+		struct view old = {.rendered = both[0]}, new = {.rendered = both[1]};
+		want.passed_over = chance >> 20 & (PIECE_BILLING | PIECE_TOOL | PIECE_MOVED | PIECE_THINKING);
+		want.nexcuses = (chance >> 24) % 4;
+		for (size_t e = 0; e < want.nexcuses; e++)
+			want.excuses[e] = (struct excuse){(chance >> e) % 3, (chance >> (e + 5)) % 3};
+		got = want;
+		compare_slowly(&old, &new, &want);
+		compare(&old, &new, &got);
+		assert_int_equal(got.old_piece, want.old_piece);
+		assert_int_equal(got.new_piece, want.new_piece);
+		assert_int_equal(got.old_common_bytes, want.old_common_bytes);
+		assert_int_equal(got.common_bytes, want.common_bytes);
+		assert_int_equal(got.equal_bytes, want.equal_bytes);
+		assert_int_equal(got.differs, want.differs);
+		rendered_release(&both[0]);
+		rendered_release(&both[1]);
+	}
+}
+
 /* A comparison looks behind what it is told to pass over, and takes so many pairs as equal as it is told to. */
 static void test_compare(void **state)
 {
@@ -254,8 +367,7 @@ static void test_compare(void **state)
 	struct rendered a = {0}, b = {0};
 	render("stu|a|r", &render_wire, &a);
 	render("sTu|a|r|a", &render_wire, &b);
-	uint32_t old_classes[] = {PIECE_TOOL, 0, 0, 0, 0}, new_classes[] = {PIECE_TOOL, 0, 0, 0, 0, 0};
-	struct view old = {.rendered = a, .classes = old_classes}, new = {.rendered = b, .classes = new_classes};
+	struct view old = {.rendered = a}, new = {.rendered = b};
 	struct comparison c = {0};
 
 	compare(&old, &new, &c);
@@ -281,10 +393,15 @@ static void test_compare(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_names),     cmocka_unit_test(test_rules),
-		cmocka_unit_test(test_order),     cmocka_unit_test(test_system_turns),
-		cmocka_unit_test(test_thinking),  cmocka_unit_test(test_text_before_results),
-		cmocka_unit_test(test_continued), cmocka_unit_test(test_compare),
+		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_rules),
+		cmocka_unit_test(test_order),
+		cmocka_unit_test(test_system_turns),
+		cmocka_unit_test(test_thinking),
+		cmocka_unit_test(test_text_before_results),
+		cmocka_unit_test(test_continued),
+		cmocka_unit_test(test_compare),
+		cmocka_unit_test(test_compare_like_slowly),
 	};
 	return cmocka_run_group_tests_name("render", tests, NULL, NULL) != 0;
 }
