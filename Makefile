@@ -200,7 +200,13 @@ $(B)/tests/bench/%: tests/bench/%.c $(B)/libanalyzer.a $(SHIM_TEST_LIB) $(B)/fla
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(COMMON) -Ianalyzer -Ishim $(LDFLAGS) -o $@ $< $(SHIM_TEST_LIB) $(B)/libanalyzer.a $(LIBS) -lpthread
 
-bench: all $(BENCH_BIN) $(RING_TOOL) $(B)/libkvscope-nop.so agent ## print the figures (ratios) of tests/bench
+QEMU_COUNT := $(B)/tests/bench/qemu/count.so
+$(QEMU_COUNT): tests/bench/qemu/count.c $(B)/flags
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(COMMON) -shared -fPIC -o $@ $<
+
+bench: all $(BENCH_BIN) $(RING_TOOL) $(B)/libkvscope-nop.so $(QEMU_COUNT) $(SHIM_EMULATED) agent ## print the figures (ratios) of tests/bench
 	$(Q)for b in $(BENCH); do B=$(abspath $(B)) $$b || exit 1; done
 
 host-suites: all ## other people's test suites, bare and wrapped (SUITES="cpython node curl git redis openssh")

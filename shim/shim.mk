@@ -28,6 +28,19 @@ $(B)/libkvscope-nop.so: $(SHIM_NOP_OBJ) $(B)/shim/exports.map
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(SHIM_LDFLAGS) -Wl,--version-script=$(B)/shim/exports.map -o $@ $(SHIM_NOP_OBJ)
 
+# For programs under an emulator of user programs, which knows no SO_COOKIE: the inode has to do.
+SHIM_EMULATED := $(B)/emulated/libkvscope.so
+SHIM_EMULATED_OBJ := $(SHIM_SRC:shim/%.c=$(B)/shim/emulated/%.o)
+
+$(B)/shim/emulated/%.o: shim/%.c $(B)/flags
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(SHIM_FLAGS) -DKVS_IDENTITY_BY_INODE -c -o $@ $<
+
+$(SHIM_EMULATED): $(SHIM_EMULATED_OBJ) $(B)/shim/exports.map
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(SHIM_LDFLAGS) -Wl,--version-script=$(B)/shim/exports.map -o $@ $(SHIM_EMULATED_OBJ)
+
 # For unit tests: all but the hooks themselves, with the steps that tests stop at.
 SHIM_TEST_LIB := $(B)/libshim-test.a
 SHIM_TEST_OBJ := $(addprefix $(B)/shim/unit/,around.o classify.o fdtab.o follow.o record.o ring_writer.o tls.o)
@@ -40,7 +53,7 @@ $(SHIM_TEST_LIB): $(SHIM_TEST_OBJ)
 	@rm -f $@
 	$(Q)ar rcs $@ $^
 
--include $(SHIM_OBJ:.o=.d) $(SHIM_NOP_OBJ:.o=.d) $(SHIM_TEST_OBJ:.o=.d)
+-include $(SHIM_OBJ:.o=.d) $(SHIM_NOP_OBJ:.o=.d) $(SHIM_EMULATED_OBJ:.o=.d) $(SHIM_TEST_OBJ:.o=.d)
 
 # A ring without the rest of the program, for the tests of the shim.
 RING_TOOL := $(B)/tests/ring-tool

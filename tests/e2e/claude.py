@@ -66,12 +66,15 @@ def isolate(command):
 
 
 def arguments(url, model, home, command, settings=()):
-    """`env -i ...` and the client, asked once; settings are further (name, value) pairs of its environment."""
+    """`env -i ...` and the client, asked once; settings are further (name, value) pairs of its environment. url: None leaves
+    the client's own."""
     environment = {
         "PATH": os.environ["PATH"], "HOME": home, "TERM": "xterm", "LANG": "C.UTF-8", "IS_SANDBOX": "1",
         "ANTHROPIC_BASE_URL": url, "ANTHROPIC_API_KEY": CANARY, "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
         "DISABLE_TELEMETRY": "1", "DISABLE_AUTOUPDATER": "1", **dict(settings),
     }
+    if not url:
+        del environment["ANTHROPIC_BASE_URL"]
     return (["env", "-i", *(f"{k}={v}" for k, v in environment.items())],
             [*command, "-p", "Please look around here.", "--model", model, "--allowedTools", "Bash"])
 

@@ -33,12 +33,16 @@ class Authority:
 
 
 class Server:
-    """Calls serve(connection, number) in a thread for each connection; with an authority, after the TLS handshake."""
+    """Calls serve(connection, number) in a thread for each connection; with an authority, after the TLS handshake. names:
+    what the clients asked for (SNI), protocols: what was agreed with each (ALPN)."""
 
-    def __init__(self, serve, authority=None, alpn=()):
+    def __init__(self, serve, authority=None, alpn=(), port=0):
         self.serve = serve
         self.context = authority.context(alpn) if authority else None
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.names, self.protocols = [], []
+        if self.context:
+            self.context.sni_callback = lambda _, name, __: self.names.append(name)
+        self.listener = socket.create_server(("127.0.0.1", port), backlog=64)
         self.port = self.listener.getsockname()[1]
         self.accepted = 0
         self.failed = []  # handshakes, as text
@@ -52,6 +56,9 @@ class Server:
         return self
 
     def __exit__(self, *_):
+        # Wakes accept(), which would keep the port.
+        with contextlib.suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
 
     def accept(self):
@@ -68,6 +75,7 @@ class Server:
         try:
             if self.context:
                 connection = self.context.wrap_socket(connection, server_side=True, suppress_ragged_eofs=True)
+                self.protocols.append(connection.selected_alpn_protocol())
         except (OSError, ssl.SSLError) as error:
             self.failed.append(str(error))
             connection.close()
@@ -76,33 +84,38 @@ class Server:
             self.serve(connection, number)
 
 
-def pump(source, sink, lock=None):
-    """Bytes from one to the other until the end, which is passed on."""
+def pump(source, sink, kept=None):
+    """Bytes from one to the other until the end, which is passed on. kept: a bytearray that gets them, too."""
     with contextlib.suppress(OSError, ssl.SSLError, ValueError):
         while data := source.recv(65536):
+            if kept is not None:
+                kept += data
             sink.sendall(data)
     with contextlib.suppress(OSError, ssl.SSLError, ValueError):
         sink.shutdown(socket.SHUT_WR)
 
 
-def join(one, two):
+def join(one, two, there=None, back=None):
     """Both directions at once, until one side ends. A TLS socket may be read and written by two threads, each its own."""
-    back = threading.Thread(target=pump, args=(two, one), daemon=True)
-    back.start()
-    pump(one, two)
-    back.join(30)
+    backwards = threading.Thread(target=pump, args=(two, one, back), daemon=True)
+    backwards.start()
+    pump(one, two, there)
+    backwards.join(30)
 
 
-def front(authority, url, alpn=()):
-    """A TLS server in front of the plain one at url."""
-    port = int(url.rsplit(":", 1)[1])
+def front(authority, url, alpn=(), port=0, talks=None):
+    """A TLS server in front of the plain one at url. talks: a list that gets what each connection carried, both ways."""
+    behind = int(url.rsplit(":", 1)[1])
 
     def serve(connection, _):
-        with socket.create_connection(("127.0.0.1", port)) as backend:
+        there, back = bytearray(), bytearray()
+        if talks is not None:
+            talks.append((there, back))
+        with socket.create_connection(("127.0.0.1", behind)) as backend:
             backend.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            join(connection, backend)
+            join(connection, backend, there, back)
 
-    return Server(serve, authority, alpn)
+    return Server(serve, authority, alpn, port)
 
 
 def proxy(log, allow=True):
