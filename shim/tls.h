@@ -27,11 +27,11 @@ struct tls_library {
 };
 
 /*
- * The library that the code at this address would reach without us; NULL: there is none. It may be in *own. The first
- * call from there asks the loader, which may lock and allocate: an SSL function may do so, too, and no other place of
- * this library does it.
+ * The library that the code at this address, which calls with this object, would reach without us; NULL: there is none.
+ * It may be in *own. The first call from there asks the loader, which may lock and allocate: an SSL function may do so,
+ * too, and no other place of this library does it.
  */
-const struct tls_library *tls_library_of(void *caller, struct tls_library *own);
+const struct tls_library *tls_library_of(void *caller, const void *ssl, struct tls_library *own);
 
 /* A hello that passed through the connection, which is OPAQUE by now but not yet seen as such by others. */
 void tls_hello(struct conn *c, const uint8_t *p, size_t n);

@@ -29,11 +29,18 @@ static struct {
 	_Atomic uint32_t library;  /* its number + 1; 0: not yet known */
 } callers[CALLERS_MAX];
 
-/* The symbol as the code at this address would have found it, were it not for us. */
-static void *look_up(void *handle, const char *name)
+/* What the code at an address would have found, were it not for us. */
+struct scope {
+	void *own;    /* the library that it is in, and what that depends on; NULL: it is in the program itself */
+	void *object; /* the library that made the SSL object it calls with; NULL: cannot be said */
+};
+
+static void *look_up(const struct scope *scope, const char *name)
 {
 	static const char *const usual[] = {"libssl.so.3", "libssl.so.1.1"};
-	void *found = handle ? dlsym(handle, name) : NULL;
+	void *found = scope->own ? dlsym(scope->own, name) : NULL;
+	if (!found && scope->object)
+		found = dlsym(scope->object, name);
 	if (!found)
 		found = dlsym(RTLD_NEXT, name);
 	for (size_t i = 0; !found && i < sizeof(usual) / sizeof(*usual); i++) {
@@ -61,6 +68,28 @@ static void close_handle(void *handle)
 		dlclose(handle);
 }
 
+/*
+ * The library that made an SSL object. Code that depends on no OpenSSL library itself, but was loaded by something that
+ * does, reaches that one's; which it was, the loader does not tell. But among the first words of the object, in every
+ * version of OpenSSL and its kin, is a pointer to a table of methods that lies in the library.
+ */
+static void *handle_of_object(const void *ssl)
+{
+	void *words[4];
+	if (!ssl)
+		return NULL;
+	memcpy(words, ssl, sizeof(words));
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++) {
+		Dl_info word, function;
+		void *handle = handle_of(words[i]), *found = handle ? dlsym(handle, "SSL_read") : NULL;
+		if (found && dladdr(words[i], &word) && dladdr(found, &function) &&
+		    word.dli_fbase == function.dli_fbase)
+			return handle;
+		close_handle(handle);
+	}
+	return NULL;
+}
+
 /* What we call must not go away when the host closes its handle. */
 static void keep_loaded(void *function)
 {
@@ -69,15 +98,17 @@ static void keep_loaded(void *function)
 		close_handle(dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE));
 }
 
-static bool fill(struct tls_library *l, void *caller)
+static bool fill(struct tls_library *l, void *caller, const void *ssl)
 {
-	void *handle = handle_of(caller), *found;
+	struct scope scope = {handle_of(caller), handle_of_object(ssl)};
+	void *handle, *found;
 #define FIND(name, from)                                                                                               \
 	found = (from);                                                                                                \
 	memcpy(&l->name, &found, sizeof(found));
-#define TLS(name, prototype, arguments, sent, p, count, failed) FIND(name, look_up(handle, #name))
+#define TLS(name, prototype, arguments, sent, p, count, failed) FIND(name, look_up(&scope, #name))
 #include "tls.def"
-	close_handle(handle);
+	close_handle(scope.own);
+	close_handle(scope.object);
 	memcpy(&found, &l->SSL_read, sizeof(found));
 	bool known = found && l->SSL_write && l->SSL_read != hook_SSL_read;
 	if (known) {
@@ -110,16 +141,16 @@ static uint32_t share(const struct tls_library *l)
 	return 0;
 }
 
-static bool ask_loader(void *caller, struct tls_library *l)
+static bool ask_loader(void *caller, const void *ssl, struct tls_library *l)
 {
 	int error = errno;
 	*l = (struct tls_library){0};
-	bool known = fill(l, caller);
+	bool known = fill(l, caller, ssl);
 	errno = error;
 	return known;
 }
 
-const struct tls_library *tls_library_of(void *caller, struct tls_library *own)
+const struct tls_library *tls_library_of(void *caller, const void *ssl, struct tls_library *own)
 {
 	uintptr_t address = (uintptr_t)caller;
 	size_t at = (address >> 2) % CALLERS_MAX;
@@ -134,12 +165,12 @@ const struct tls_library *tls_library_of(void *caller, struct tls_library *own)
 		uint32_t number = atomic_load_explicit(&callers[at].library, memory_order_acquire);
 		if (number != 0)
 			return &libraries[number - 1].library;
-		if (!ask_loader(caller, own))
+		if (!ask_loader(caller, ssl, own))
 			return NULL;
 		atomic_store_explicit(&callers[at].library, share(own), memory_order_release);
 		return own;
 	}
-	return ask_loader(caller, own) ? own : NULL;
+	return ask_loader(caller, ssl, own) ? own : NULL;
 }
 
 #ifdef KVS_NOP
@@ -148,7 +179,7 @@ const struct tls_library *tls_library_of(void *caller, struct tls_library *own)
 	EXPORTED int hook_##name prototype                                                                             \
 	{                                                                                                              \
 		struct tls_library own;                                                                                \
-		const struct tls_library *l = tls_library_of(__builtin_return_address(0), &own);                       \
+		const struct tls_library *l = tls_library_of(__builtin_return_address(0), ssl, &own);                  \
 		return l && l->name ? l->name arguments : (failed);                                                    \
 	}
 
@@ -164,7 +195,7 @@ static bool watching(const struct tls_library *l)
 	EXPORTED int hook_##name prototype                                                                             \
 	{                                                                                                              \
 		struct tls_library own;                                                                                \
-		const struct tls_library *l = tls_library_of(__builtin_return_address(0), &own);                       \
+		const struct tls_library *l = tls_library_of(__builtin_return_address(0), ssl, &own);                  \
 		if (!l || !l->name)                                                                                    \
 			return failed;                                                                                 \
 		if (!watching(l))                                                                                      \
