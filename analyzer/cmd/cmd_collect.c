@@ -243,7 +243,9 @@ static void say_result(const struct collector_summary *s, const char *trace, con
 			 ring);
 }
 
-static int collect_ring(const struct command_line *cl, const char *ring, const struct leftover *note)
+/* unnoted: why there is no note of the run, NULL: there is one. */
+static int collect_ring(const struct command_line *cl, const char *ring, const struct leftover *note,
+			const char *unnoted)
 {
 	struct collector *collector;
 	struct collector_summary summary;
@@ -254,6 +256,8 @@ static int collect_ring(const struct command_line *cl, const char *ring, const s
 		free(trace);
 		return EXIT_TROUBLE;
 	}
+	if (unnoted)
+		msg_note("%s; only lengths and hashes are kept", unnoted);
 	adopt_users(collector, ring);
 	if (note->trace)
 		skip_written(collector, note->trace);
@@ -290,11 +294,10 @@ static int run_collect(const struct command_line *cl)
 		return EXIT_TROUBLE;
 	}
 	/* A ring whose note is missing is collected all the same; but nothing then says that content may be kept. */
-	if (leftover_read(ring, &note, error, sizeof(error)) < 0) {
-		msg_note("%s; only lengths and hashes are kept", error);
+	bool noted = leftover_read(ring, &note, error, sizeof(error)) == 0;
+	if (!noted)
 		note.content = CONTENT_NONE;
-	}
-	int status = collect_ring(cl, ring, &note);
+	int status = collect_ring(cl, ring, &note, noted ? NULL : error);
 	leftover_release(&note);
 	free(ring);
 	return status;

@@ -86,8 +86,6 @@ static int diff_traces(const struct command_line *cl, struct input *in, double t
 			msg_error("diff: %s", error);
 			goto out;
 		}
-		if (in->traces[i].warning)
-			msg_note("%s", in->traces[i].warning);
 		if (judge_by("diff", option_value(cl, OPT_ENGINE), &reports[i], &verdicts[i]) < 0)
 			goto out;
 		cost_of_misses(&costs[i], &verdicts[i]);

@@ -195,7 +195,7 @@ static int follow(const char *path)
 	int status = EXIT_TROUBLE;
 
 	if (trace_open(path, &trace, error, sizeof(error)) < 0) {
-		msg_error("%s", error);
+		msg_error("report: %s", error);
 		goto out;
 	}
 	for (;;) {
@@ -231,6 +231,10 @@ static int run_report(const struct command_line *cl)
 
 	if (follows && (n > 1 || cl->json)) {
 		msg_error(n > 1 ? "report: --follow wants one trace" : "report: --follow prints no JSON");
+		return EXIT_TROUBLE;
+	}
+	if (follows && n > 0 && strcmp(paths[0], "-") == 0) {
+		msg_error("report: --follow wants a file; a pipe is read to its end");
 		return EXIT_TROUBLE;
 	}
 	if (option_given(cl, OPT_HTML) && (follows || cl->json)) {

@@ -91,7 +91,6 @@ static int show(const struct command_line *cl, struct trace *t, size_t at)
 
 static int run_show(const struct command_line *cl)
 {
-	char error[ERROR_BYTES];
 	uint64_t id;
 	int status = EXIT_TROUBLE;
 
@@ -105,23 +104,13 @@ static int run_show(const struct command_line *cl)
 	}
 	if (parse_id(cl->args[cl->nargs - 1], &id) < 0)
 		return EXIT_TROUBLE;
-	char *newest = cl->nargs == 1 ? input_newest("show") : NULL;
-	const char *path = cl->nargs == 2 ? cl->args[0] : newest;
-	if (!path)
-		return EXIT_TROUBLE;
-
-	struct trace t;
-	if (trace_read(path, &t, error, sizeof(error)) < 0) {
-		msg_error("show: %s", error);
-	} else {
-		if (t.warning)
-			msg_note("%s", t.warning);
-		size_t at = find_exchange(&t, id);
+	struct input in;
+	if (input_read("show", cl->args, (size_t)cl->nargs - 1, &in) == 0) {
+		size_t at = find_exchange(&in.traces[0], id);
 		if (at != SIZE_MAX)
-			status = show(cl, &t, at);
+			status = show(cl, &in.traces[0], at);
 	}
-	trace_release(&t);
-	free(newest);
+	input_release(&in);
 	return status;
 }
 

@@ -5,8 +5,6 @@
 #include "cmd/output.h"
 #include "verify/verify.h"
 
-#include <stdlib.h>
-
 enum { OPT_CHECK };
 
 static const struct option_spec options[] = {
@@ -37,32 +35,32 @@ static int print_result(const struct command_line *cl, const struct trace *t, co
 	return status;
 }
 
-static int run_verify(const struct command_line *cl)
+static int verify(const struct command_line *cl, struct trace *t)
 {
 	char error[1024];
-	struct trace t;
 	struct verify v;
+	int status = EXIT_TROUBLE;
+
+	if (verify_trace(t, &v, error, sizeof(error)) < 0)
+		msg_error("verify: %s", error);
+	else
+		status = print_result(cl, t, &v);
+	verify_release(&v);
+	return status;
+}
+
+static int run_verify(const struct command_line *cl)
+{
+	struct input in;
 	int status = EXIT_TROUBLE;
 
 	if (cl->nargs > 1) {
 		msg_error("verify: takes one trace, but got \"%s\"", cl->args[1]);
 		return EXIT_TROUBLE;
 	}
-	char *newest = cl->nargs == 0 ? input_newest("verify") : NULL;
-	const char *path = cl->nargs == 1 ? cl->args[0] : newest;
-	if (!path)
-		return EXIT_TROUBLE;
-	if (trace_read(path, &t, error, sizeof(error)) < 0) {
-		msg_error("verify: %s", error);
-	} else {
-		if (verify_trace(&t, &v, error, sizeof(error)) < 0)
-			msg_error("verify: %s", error);
-		else
-			status = print_result(cl, &t, &v);
-		verify_release(&v);
-	}
-	trace_release(&t);
-	free(newest);
+	if (input_read("verify", cl->args, (size_t)cl->nargs, &in) == 0)
+		status = verify(cl, &in.traces[0]);
+	input_release(&in);
 	return status;
 }
 

@@ -4,6 +4,7 @@
 #include "cli/msg.h"
 #include "trace/place.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -47,13 +48,15 @@ int input_read(const char *command, char *const *paths, size_t n, struct input *
 		goto out;
 	}
 	while (out->n < n) {
-		char error[512];
+		char error[PATH_MAX + 512];
 		int r = trace_read(paths[out->n], &out->traces[out->n], error, sizeof(error));
 		out->n++;
 		if (r < 0) {
-			msg_error("%s", error);
+			msg_error("%s: %s", command, error);
 			goto out;
 		}
+		if (out->traces[out->n - 1].warning)
+			msg_note("%s", out->traces[out->n - 1].warning);
 	}
 	result = 0;
 out:

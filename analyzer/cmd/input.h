@@ -21,8 +21,8 @@ struct input {
 };
 
 /*
- * Reads the traces of these paths; with n == 0 the newest. Returns 0, or -1 after having said what is wrong.
- * input_release in either case.
+ * Reads the traces of these paths ("-": standard input); with n == 0 the newest. Says where a trace could not be read
+ * to its end. Returns 0, or -1 after having said what is wrong. input_release in either case.
  */
 int input_read(const char *command, char *const *paths, size_t n, struct input *out);
 void input_release(struct input *in);

@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -47,14 +48,20 @@ static void resolve(char *const *command, const char *path, struct program *out)
 	while (command[which] && command[which + 1] && is_interpreter(command[which]))
 		which++;
 	/* A script is a path; its interpreter would be found in PATH, and so would a program. */
-	const char *name = command[which];
-	if (program_find(name, path, found) != 0 && access(name, R_OK) != 0) {
+	const char *name = command[which], *file = found;
+	struct stat st;
+	if ((which > 0 || strchr(name, '/')) && access(name, R_OK) == 0) {
+		file = name;
+	} else if (program_find(name, path, found) != 0) {
 		snprintf(out->detail, sizeof(out->detail), "%.200s: not found", name);
 		return;
 	}
-	const char *file = access(name, R_OK) == 0 && (which > 0 || strchr(name, '/')) ? name : found;
-	if (!realpath(file, real)) {
+	if (!realpath(file, real) || stat(real, &st) < 0) {
 		snprintf(out->detail, sizeof(out->detail), "%.200s: %s", file, strerror(errno));
+		return;
+	}
+	if (!S_ISREG(st.st_mode)) {
+		snprintf(out->detail, sizeof(out->detail), "%.200s: not a program", file);
 		return;
 	}
 	out->found = true;

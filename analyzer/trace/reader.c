@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #define READ_BYTES ((size_t)256 << 10)
@@ -19,8 +20,10 @@ static void warn(struct trace *t, const char *what)
 {
 	struct buf text;
 	buf_init(&text, 1 << 16);
-	buf_printf(&text, "%s: line %llu: %s (byte %llu); the trace was read up to there", t->path,
-		   (unsigned long long)t->index->line, what, (unsigned long long)t->index->position);
+	buf_printf(&text, "%s: line %llu: %s", t->path, (unsigned long long)t->index->line, what);
+	if (t->version)
+		buf_printf(&text, " (byte %llu); the trace was read up to there",
+			   (unsigned long long)t->index->position);
 	free(t->warning);
 	t->warning = buf_steal(&text);
 	buf_release(&text);
@@ -85,9 +88,35 @@ static int read_lines(struct trace *t, int most, char *error, size_t error_bytes
 	return taken;
 }
 
+/* What cannot be read twice, a pipe or a terminal, is copied to memory. Returns the descriptor to read, or -1. */
+static int seekable(int fd)
+{
+	char bytes[65536];
+	ssize_t n;
+
+	if (fd < 0 || lseek(fd, 0, SEEK_CUR) >= 0 || errno != ESPIPE)
+		return fd;
+	int copy = memfd_create("trace", MFD_CLOEXEC);
+	while (copy >= 0 && (n = read(fd, bytes, sizeof(bytes))) != 0) {
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 || write(copy, bytes, (size_t)n) != n) {
+			close(copy);
+			copy = -1;
+		}
+	}
+	int failed = errno;
+	close(fd);
+	errno = failed;
+	return copy;
+}
+
 int trace_open(const char *path, struct trace *out, char *error, size_t error_bytes)
 {
 	*out = (struct trace){0};
+	bool standard_input = strcmp(path, "-") == 0;
+	if (standard_input)
+		path = "standard input";
 	out->path = strdup(path);
 	out->index = calloc(1, sizeof(*out->index));
 	if (out->index)
@@ -99,7 +128,8 @@ int trace_open(const char *path, struct trace *out, char *error, size_t error_by
 	buf_init(&out->index->tail, TRACE_LINE_MAX + READ_BYTES);
 	for (size_t i = 0; i < INDEX_LISTS; i++)
 		out->index->lists[i].exchange = INDEX_NONE;
-	out->index->fd = open(path, O_RDONLY | O_CLOEXEC);
+	out->index->fd =
+		seekable(standard_input ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0) : open(path, O_RDONLY | O_CLOEXEC));
 	if (out->index->fd < 0) {
 		snprintf(error, error_bytes, "%s: %s", path, strerror(errno));
 		return -1;

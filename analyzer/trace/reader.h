@@ -84,7 +84,10 @@ struct trace {
 	struct trace_index *index; /* private: where bodies lie, and a cache for rebuilding */
 };
 
-/* Returns 0, or -1 with one line "PATH: line N: what" in error. The caller releases *out in either case. */
+/*
+ * Returns 0, or -1 with one line "PATH: line N: what" in error. The caller releases *out in either case. "-" is
+ * standard input.
+ */
 int trace_read(const char *path, struct trace *out, char *error, size_t error_bytes);
 /*
  * The same in steps, to follow a trace that is being written: trace_open reads the header alone, each trace_read_more
