@@ -72,7 +72,7 @@ static int read_lines(struct trace *t, int most, char *error, size_t error_bytes
 			warn(t, "a line that is too long");
 			break;
 		}
-		ssize_t n = pread(in->fd, to, READ_BYTES, (off_t)(in->position + in->tail.n));
+		ssize_t n = trace_read_bytes(t, in->position + in->tail.n, to, READ_BYTES);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0) {
@@ -181,6 +181,11 @@ void trace_release(struct trace *t)
 	free(t->path);
 	free(t->warning);
 	*t = (struct trace){0};
+}
+
+ssize_t trace_read_bytes(const struct trace *t, uint64_t offset, char *to, size_t n)
+{
+	return pread(t->index->fd, to, n, (off_t)offset);
 }
 
 uint64_t trace_real_time(const struct trace *t, uint64_t monotonic_ns)

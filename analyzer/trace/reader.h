@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /* A content-addressed piece of request bodies, shared by all exchanges that sent it. */
 struct trace_part {
@@ -97,6 +98,8 @@ int trace_read(const char *path, struct trace *out, char *error, size_t error_by
 int trace_open(const char *path, struct trace *out, char *error, size_t error_bytes);
 int trace_read_more(struct trace *t, char *error, size_t error_bytes);
 void trace_release(struct trace *t);
+/* The bytes of the file as they lie; as pread. */
+ssize_t trace_read_bytes(const struct trace *t, uint64_t offset, char *to, size_t n);
 
 /* Real time of a monotonic stamp, by which traces of several boots can be compared; 0 (absent) stays 0. */
 uint64_t trace_real_time(const struct trace *t, uint64_t monotonic_ns);

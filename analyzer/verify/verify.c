@@ -8,12 +8,10 @@
 #include "verify/verify_scan.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define READ_BYTES ((size_t)256 << 10)
 #define BODY_MAX ((size_t)1 << 30)
@@ -169,7 +167,7 @@ static void check_line(struct verify *v, struct trace *t, struct str text)
 }
 
 /* All whole lines of the file. 0 or -1 with errno. */
-static int read_lines(struct verify *v, struct trace *t, int fd)
+static int read_lines(struct verify *v, struct trace *t)
 {
 	struct buf tail;
 	int status = 0;
@@ -181,7 +179,7 @@ static int read_lines(struct verify *v, struct trace *t, int fd)
 			v->cut = true; /* a line beyond the limit: as far as this goes */
 			break;
 		}
-		ssize_t n = read(fd, to, READ_BYTES);
+		ssize_t n = trace_read_bytes(t, v->bytes, to, READ_BYTES);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0) {
@@ -211,14 +209,10 @@ static int read_lines(struct verify *v, struct trace *t, int fd)
 int verify_trace(struct trace *t, struct verify *out, char *error, size_t error_bytes)
 {
 	*out = (struct verify){0};
-	int fd = open(t->path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || read_lines(out, t, fd) < 0) {
+	if (read_lines(out, t) < 0) {
 		snprintf(error, error_bytes, "%s: %s", t->path, strerror(errno));
-		if (fd >= 0)
-			close(fd);
 		return -1;
 	}
-	close(fd);
 	/* A file that was cut is good up to there; a whole line that cannot be read was changed. */
 	if (t->lines < out->lines)
 		problem(out, t->lines + 1, "%s",
