@@ -42,7 +42,7 @@ endif
 .PHONY: all deps test-deps lint-deps demo test check unit e2e claude-versions asan bench engines fuzz lint fmt install uninstall clean help FORCE
 .DELETE_ON_ERROR:
 
-all: $(B)/kvscope $(B)/libkvscope.so
+all: $(B)/kvscope $(B)/libkvscope.so ## build/kvscope and build/libkvscope.so
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
