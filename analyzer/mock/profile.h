@@ -53,6 +53,26 @@ struct mock_route {
 	const char *refusal; /* template */
 };
 
+/* Those that most servers have. */
+#define MOCK_ROUTE_MESSAGES                                                                                            \
+	{                                                                                                              \
+		.method = "POST", .path = "/v1/messages", .api = MOCK_ANTHROPIC_MESSAGES, .run = mock_route_generate   \
+	}
+#define MOCK_ROUTE_COUNT_TOKENS                                                                                        \
+	{                                                                                                              \
+		.method = "POST", .path = "/v1/messages/count_tokens", .api = MOCK_ANTHROPIC_COUNT_TOKENS,             \
+		.run = mock_route_count                                                                                \
+	}
+#define MOCK_ROUTE_CHAT(at)                                                                                            \
+	{                                                                                                              \
+		.method = "POST", .path = at, .api = MOCK_OPENAI_CHAT, .run = mock_route_generate                      \
+	}
+
+/* The cache of llama.cpp's server, which others have inside. */
+#define MOCK_LLAMACPP_CACHE                                                                                            \
+	.policy = POLICY_SLOTS, .kept = SIZE_MAX, .kept_bytes = (size_t)8192 << 20, .token_bytes = MOCK_TOKEN_BYTES,   \
+	.similarity = 0.1
+
 struct mock_metric {
 	const char *name, *type, *help; /* NULL ends a list */
 	enum {

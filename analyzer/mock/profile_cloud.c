@@ -19,11 +19,8 @@ static const struct mock_minimum anthropic_minimums[] = {
 };
 
 static const struct mock_route anthropic_routes[] = {
-	{.method = "POST", .path = "/v1/messages", .api = MOCK_ANTHROPIC_MESSAGES, .run = mock_route_generate},
-	{.method = "POST",
-	 .path = "/v1/messages/count_tokens",
-	 .api = MOCK_ANTHROPIC_COUNT_TOKENS,
-	 .run = mock_route_count},
+	MOCK_ROUTE_MESSAGES,
+	MOCK_ROUTE_COUNT_TOKENS,
 	{.method = "GET",
 	 .path = "/v1/models",
 	 .text = "{\"data\":[{\"type\":\"model\",\"id\":\"$model\",\"display_name\":\"$model\","
@@ -58,7 +55,7 @@ const struct mock_profile mock_profile_anthropic = {
 };
 
 static const struct mock_route openai_routes[] = {
-	{.method = "POST", .path = "/v1/chat/completions", .api = MOCK_OPENAI_CHAT, .run = mock_route_generate},
+	MOCK_ROUTE_CHAT("/v1/chat/completions"),
 	{.method = "GET",
 	 .path = "/v1/models",
 	 .text = "{\"object\":\"list\",\"data\":[{\"id\":\"$model\",\"object\":\"model\",\"created\":$now,"

@@ -18,13 +18,10 @@
 	"\"n_ctx_train\":$context,\"n_embd\":576,\"n_params\":134515008,\"size\":98362432}}]}"
 
 static const struct mock_route routes[] = {
-	{.method = "POST", .path = "/v1/messages", .api = MOCK_ANTHROPIC_MESSAGES, .run = mock_route_generate},
-	{.method = "POST",
-	 .path = "/v1/messages/count_tokens",
-	 .api = MOCK_ANTHROPIC_COUNT_TOKENS,
-	 .run = mock_route_count},
-	{.method = "POST", .path = "/v1/chat/completions", .api = MOCK_OPENAI_CHAT, .run = mock_route_generate},
-	{.method = "POST", .path = "/chat/completions", .api = MOCK_OPENAI_CHAT, .run = mock_route_generate},
+	MOCK_ROUTE_MESSAGES,
+	MOCK_ROUTE_COUNT_TOKENS,
+	MOCK_ROUTE_CHAT("/v1/chat/completions"),
+	MOCK_ROUTE_CHAT("/chat/completions"),
 	{.method = "POST",
 	 .path = "/v1/chat/completions/input_tokens",
 	 .api = MOCK_OPENAI_CHAT,
@@ -72,16 +69,16 @@ static const struct mock_metric metrics[] = {
 
 /* Its slots are of one memory, of which idle ones are emptied, unless their number is given. */
 static const struct mock_switch switches[] = {
-	{"slot-save-path", MOCK_RESETS, 0, VALUE_NONE, 0},
-	{"metrics", MOCK_METRICS, 0, VALUE_NONE, 0},
-	{"no-cache-prompt", 0, MOCK_CACHES, VALUE_NONE, 0},
-	{"cache-ram", 0, 0, VALUE_MIB, MOCK_SETTING(cache.kept_bytes)},
-	{"parallel", 0, 0, VALUE_COUNT, MOCK_SETTING(parallel)},
-	{"parallel", 0, 0, VALUE_FALSE, MOCK_SETTING(cache.clears)},
-	{"kv-unified", 0, 0, VALUE_TRUE, MOCK_SETTING(cache.clears)},
-	{"no-cache-idle-slots", 0, 0, VALUE_FALSE, MOCK_SETTING(cache.saves)},
-	{"slot-prompt-similarity", 0, 0, VALUE_SHARE, MOCK_SETTING(cache.similarity)},
-	{"ctx-size", 0, 0, VALUE_COUNT, MOCK_SETTING(context)},
+	MOCK_FLAG_BITS("slot-save-path", MOCK_RESETS, 0),
+	MOCK_FLAG_BITS("metrics", MOCK_METRICS, 0),
+	MOCK_FLAG_BITS("no-cache-prompt", 0, MOCK_CACHES),
+	MOCK_FLAG("cache-ram", VALUE_MIB, cache.kept_bytes),
+	MOCK_FLAG("parallel", VALUE_COUNT, parallel),
+	MOCK_FLAG("parallel", VALUE_FALSE, cache.clears),
+	MOCK_FLAG("kv-unified", VALUE_TRUE, cache.clears),
+	MOCK_FLAG("no-cache-idle-slots", VALUE_FALSE, cache.saves),
+	MOCK_FLAG("slot-prompt-similarity", VALUE_SHARE, cache.similarity),
+	MOCK_FLAG("ctx-size", VALUE_COUNT, context),
 	{0},
 };
 
@@ -107,13 +104,7 @@ const struct mock_profile mock_profile_llamacpp = {
 			.state = MOCK_CACHES | MOCK_REPORTS,
 			.parallel = 4,
 			.context = MOCK_CONTEXT_TOKENS,
-			.cache = {.policy = POLICY_SLOTS,
-				  .kept = SIZE_MAX,
-				  .kept_bytes = (size_t)8192 << 20,
-				  .token_bytes = MOCK_TOKEN_BYTES,
-				  .similarity = 0.1,
-				  .saves = true,
-				  .clears = true},
+			.cache = {MOCK_LLAMACPP_CACHE, .saves = true, .clears = true},
 		},
 	.spare = 1,
 	.too_long =

@@ -5,9 +5,9 @@
 #define UNLOADED "{\"instance_id\":\"$model\"}"
 
 static const struct mock_route routes[] = {
-	{.method = "POST", .path = "/v1/messages", .api = MOCK_ANTHROPIC_MESSAGES, .run = mock_route_generate},
-	{.method = "POST", .path = "/v1/chat/completions", .api = MOCK_OPENAI_CHAT, .run = mock_route_generate},
-	{.method = "POST", .path = "/api/v0/chat/completions", .api = MOCK_OPENAI_CHAT, .run = mock_route_generate},
+	MOCK_ROUTE_MESSAGES,
+	MOCK_ROUTE_CHAT("/v1/chat/completions"),
+	MOCK_ROUTE_CHAT("/api/v0/chat/completions"),
 	{.method = "GET",
 	 .path = "/v1/models",
 	 .text = "{\"data\":[{\"id\":\"$model\",\"object\":\"model\",\"owned_by\":\"organization_owner\"}],"
@@ -31,9 +31,9 @@ static const struct mock_route routes[] = {
 
 /* Of `lms load`. */
 static const struct mock_switch switches[] = {
-	{"context-length", 0, 0, VALUE_COUNT, MOCK_SETTING(context)},
-	{"parallel", 0, 0, VALUE_COUNT, MOCK_SETTING(parallel)},
-	{"ttl", 0, 0, VALUE_SECONDS, MOCK_SETTING(cache.ttl_s)},
+	MOCK_FLAG("context-length", VALUE_COUNT, context),
+	MOCK_FLAG("parallel", VALUE_COUNT, parallel),
+	MOCK_FLAG("ttl", VALUE_SECONDS, cache.ttl_s),
 	{0},
 };
 
@@ -53,11 +53,10 @@ const struct mock_profile mock_profile_lmstudio = {
 			.state = MOCK_CACHES | MOCK_RESETS,
 			.parallel = 1,
 			.context = MOCK_CONTEXT_TOKENS,
-			.cache = {.policy = POLICY_SLOTS,
-				  .kept = SIZE_MAX,
-				  .kept_bytes = (size_t)8192 << 20,
-				  .token_bytes = MOCK_TOKEN_BYTES,
-				  .similarity = 0.1},
+			.cache =
+				{
+					MOCK_LLAMACPP_CACHE,
+				},
 		},
 	.switches = switches,
 	.too_long = "{\"error\":\"The number of tokens to keep from the initial prompt is greater than the context "

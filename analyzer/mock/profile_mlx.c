@@ -3,8 +3,8 @@
 #include "mock/profile.h"
 
 static const struct mock_route routes[] = {
-	{.method = "POST", .path = "/v1/chat/completions", .api = MOCK_OPENAI_CHAT, .run = mock_route_generate},
-	{.method = "POST", .path = "/chat/completions", .api = MOCK_OPENAI_CHAT, .run = mock_route_generate},
+	MOCK_ROUTE_CHAT("/v1/chat/completions"),
+	MOCK_ROUTE_CHAT("/chat/completions"),
 	{.method = "GET",
 	 .path = "/v1/models",
 	 .text = "{\"object\": \"list\", \"data\": [{\"id\": \"$model\", \"object\": \"model\", \"created\": $now}]}"},
@@ -13,8 +13,8 @@ static const struct mock_route routes[] = {
 };
 
 static const struct mock_switch switches[] = {
-	{"prompt-cache-size", 0, 0, VALUE_COUNT, MOCK_SETTING(cache.kept)},
-	{"prompt-cache-bytes", 0, 0, VALUE_COUNT, MOCK_SETTING(cache.kept_bytes)},
+	MOCK_FLAG("prompt-cache-size", VALUE_COUNT, cache.kept),
+	MOCK_FLAG("prompt-cache-bytes", VALUE_COUNT, cache.kept_bytes),
 	{0},
 };
 

@@ -7,8 +7,8 @@
 	"\"parameter_size\":\"\",\"quantization_level\":\"\"}"
 
 static const struct mock_route routes[] = {
-	{.method = "POST", .path = "/v1/messages", .api = MOCK_ANTHROPIC_MESSAGES, .run = mock_route_generate},
-	{.method = "POST", .path = "/v1/chat/completions", .api = MOCK_OPENAI_CHAT, .run = mock_route_generate},
+	MOCK_ROUTE_MESSAGES,
+	MOCK_ROUTE_CHAT("/v1/chat/completions"),
 	{.method = "GET",
 	 .path = "/v1/models",
 	 .text = "{\"object\":\"list\",\"data\":[{\"id\":\"$model\",\"object\":\"model\",\"created\":$now,"
@@ -31,10 +31,10 @@ static const struct mock_route routes[] = {
 
 /* Variables of its environment; the last one reaches the llama.cpp within. */
 static const struct mock_switch switches[] = {
-	{"OLLAMA_CONTEXT_LENGTH", 0, 0, VALUE_COUNT, MOCK_SETTING(context)},
-	{"OLLAMA_NUM_PARALLEL", 0, 0, VALUE_COUNT, MOCK_SETTING(parallel)},
-	{"OLLAMA_KEEP_ALIVE", 0, 0, VALUE_SECONDS, MOCK_SETTING(cache.ttl_s)},
-	{"LLAMA_ARG_CACHE_RAM", 0, 0, VALUE_MIB, MOCK_SETTING(cache.kept_bytes)},
+	MOCK_FLAG("OLLAMA_CONTEXT_LENGTH", VALUE_COUNT, context),
+	MOCK_FLAG("OLLAMA_NUM_PARALLEL", VALUE_COUNT, parallel),
+	MOCK_FLAG("OLLAMA_KEEP_ALIVE", VALUE_SECONDS, cache.ttl_s),
+	MOCK_FLAG("LLAMA_ARG_CACHE_RAM", VALUE_MIB, cache.kept_bytes),
 	{0},
 };
 
@@ -53,12 +53,7 @@ const struct mock_profile mock_profile_ollama = {
 			.state = MOCK_CACHES | MOCK_RESETS,
 			.parallel = 1,
 			.context = MOCK_CONTEXT_TOKENS,
-			.cache = {.policy = POLICY_SLOTS,
-				  .kept = SIZE_MAX,
-				  .kept_bytes = (size_t)8192 << 20,
-				  .token_bytes = MOCK_TOKEN_BYTES,
-				  .similarity = 0.1,
-				  .ttl_s = 300},
+			.cache = {MOCK_LLAMACPP_CACHE, .ttl_s = 300},
 		},
 	.switches = switches,
 	.overflow = OVERFLOW_DROPS_OLD,

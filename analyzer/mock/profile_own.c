@@ -3,13 +3,10 @@
 #include "mock/profile.h"
 
 static const struct mock_route routes[] = {
-	{.method = "POST", .path = "/v1/messages", .api = MOCK_ANTHROPIC_MESSAGES, .run = mock_route_generate},
-	{.method = "POST",
-	 .path = "/v1/messages/count_tokens",
-	 .api = MOCK_ANTHROPIC_COUNT_TOKENS,
-	 .run = mock_route_count},
-	{.method = "POST", .path = "/v1/chat/completions", .api = MOCK_OPENAI_CHAT, .run = mock_route_generate},
-	{.method = "POST", .path = "/chat/completions", .api = MOCK_OPENAI_CHAT, .run = mock_route_generate},
+	MOCK_ROUTE_MESSAGES,
+	MOCK_ROUTE_COUNT_TOKENS,
+	MOCK_ROUTE_CHAT("/v1/chat/completions"),
+	MOCK_ROUTE_CHAT("/chat/completions"),
 	/* One list for clients of either API. */
 	{.method = "GET",
 	 .path = "/v1/models",

@@ -13,12 +13,9 @@
 	"requests, the operation will not be performed.)\n"
 
 static const struct mock_route routes[] = {
-	{.method = "POST", .path = "/v1/messages", .api = MOCK_ANTHROPIC_MESSAGES, .run = mock_route_generate},
-	{.method = "POST",
-	 .path = "/v1/messages/count_tokens",
-	 .api = MOCK_ANTHROPIC_COUNT_TOKENS,
-	 .run = mock_route_count},
-	{.method = "POST", .path = "/v1/chat/completions", .api = MOCK_OPENAI_CHAT, .run = mock_route_generate},
+	MOCK_ROUTE_MESSAGES,
+	MOCK_ROUTE_COUNT_TOKENS,
+	MOCK_ROUTE_CHAT("/v1/chat/completions"),
 	{.method = "GET",
 	 .path = "/v1/models",
 	 .text = "{\"object\":\"list\",\"data\":[{\"id\":\"$model\",\"object\":\"model\",\"created\":$now,"
@@ -55,12 +52,12 @@ static const struct mock_metric metrics[] = {
 };
 
 static const struct mock_switch switches[] = {
-	{"enable-cache-report", MOCK_REPORTS, 0, VALUE_NONE, 0},
-	{"enable-metrics", MOCK_METRICS, 0, VALUE_NONE, 0},
-	{"disable-radix-cache", 0, MOCK_CACHES, VALUE_NONE, 0},
-	{"page-size", 0, 0, VALUE_COUNT, MOCK_SETTING(cache.block)},
-	{"max-total-tokens", 0, 0, VALUE_COUNT, MOCK_SETTING(cache.tokens)},
-	{"context-length", 0, 0, VALUE_COUNT, MOCK_SETTING(context)},
+	MOCK_FLAG_BITS("enable-cache-report", MOCK_REPORTS, 0),
+	MOCK_FLAG_BITS("enable-metrics", MOCK_METRICS, 0),
+	MOCK_FLAG_BITS("disable-radix-cache", 0, MOCK_CACHES),
+	MOCK_FLAG("page-size", VALUE_COUNT, cache.block),
+	MOCK_FLAG("max-total-tokens", VALUE_COUNT, cache.tokens),
+	MOCK_FLAG("context-length", VALUE_COUNT, context),
 	{0},
 };
 

@@ -3,12 +3,9 @@
 #include "mock/profile.h"
 
 static const struct mock_route routes[] = {
-	{.method = "POST", .path = "/v1/messages", .api = MOCK_ANTHROPIC_MESSAGES, .run = mock_route_generate},
-	{.method = "POST",
-	 .path = "/v1/messages/count_tokens",
-	 .api = MOCK_ANTHROPIC_COUNT_TOKENS,
-	 .run = mock_route_count},
-	{.method = "POST", .path = "/v1/chat/completions", .api = MOCK_OPENAI_CHAT, .run = mock_route_generate},
+	MOCK_ROUTE_MESSAGES,
+	MOCK_ROUTE_COUNT_TOKENS,
+	MOCK_ROUTE_CHAT("/v1/chat/completions"),
 	{.method = "GET",
 	 .path = "/v1/models",
 	 .text = "{\"object\":\"list\",\"data\":[{\"id\":\"$model\",\"object\":\"model\",\"created\":$now,"
@@ -54,13 +51,13 @@ static const struct mock_metric metrics[] = {
 };
 
 static const struct mock_switch switches[] = {
-	{"enable-prompt-tokens-details", MOCK_REPORTS, 0, VALUE_NONE, 0},
-	{"VLLM_SERVER_DEV_MODE=1", MOCK_RESETS, 0, VALUE_NONE, 0},
-	{"no-enable-prefix-caching", 0, MOCK_CACHES, VALUE_NONE, 0},
-	{"disable-log-stats", 0, MOCK_METRICS, VALUE_NONE, 0},
-	{"num-gpu-blocks-override", 0, 0, VALUE_COUNT, MOCK_SETTING(cache.blocks)},
-	{"block-size", 0, 0, VALUE_COUNT, MOCK_SETTING(cache.block)},
-	{"max-model-len", 0, 0, VALUE_COUNT, MOCK_SETTING(context)},
+	MOCK_FLAG_BITS("enable-prompt-tokens-details", MOCK_REPORTS, 0),
+	MOCK_FLAG_BITS("VLLM_SERVER_DEV_MODE=1", MOCK_RESETS, 0),
+	MOCK_FLAG_BITS("no-enable-prefix-caching", 0, MOCK_CACHES),
+	MOCK_FLAG_BITS("disable-log-stats", 0, MOCK_METRICS),
+	MOCK_FLAG("num-gpu-blocks-override", VALUE_COUNT, cache.blocks),
+	MOCK_FLAG("block-size", VALUE_COUNT, cache.block),
+	MOCK_FLAG("max-model-len", VALUE_COUNT, context),
 	{0},
 };
 

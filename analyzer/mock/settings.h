@@ -45,7 +45,15 @@ struct mock_switch {
 	size_t offset; /* of what the value sets, in mock_settings */
 };
 
-#define MOCK_SETTING(member) offsetof(struct mock_settings, member)
+/* Entries of a table: bits alone; a value for a member of mock_settings. */
+#define MOCK_FLAG_BITS(name, on, off)                                                                                  \
+	{                                                                                                              \
+		name, on, off, VALUE_NONE, 0                                                                           \
+	}
+#define MOCK_FLAG(name, value, member)                                                                                 \
+	{                                                                                                              \
+		name, 0, 0, value, offsetof(struct mock_settings, member)                                              \
+	}
 
 /*
  * Applies a flag ("--name", "name" and "name=value"). Returns 0; 1: there is no such flag; -1: it is used wrongly, with

@@ -7,14 +7,14 @@
 #include <cmocka.h>
 
 static const struct mock_switch switches[] = {
-	{"plain", MOCK_RESETS, MOCK_CACHES, VALUE_NONE, 0},
-	{"fixed=1", MOCK_METRICS, 0, VALUE_NONE, 0},
-	{"count", 0, 0, VALUE_COUNT, MOCK_SETTING(parallel)},
-	{"count", 0, 0, VALUE_FALSE, MOCK_SETTING(cache.clears)},
-	{"on", 0, 0, VALUE_TRUE, MOCK_SETTING(cache.saves)},
-	{"ram", 0, 0, VALUE_MIB, MOCK_SETTING(cache.kept_bytes)},
-	{"share", 0, 0, VALUE_SHARE, MOCK_SETTING(cache.similarity)},
-	{"time", 0, 0, VALUE_SECONDS, MOCK_SETTING(cache.ttl_s)},
+	MOCK_FLAG_BITS("plain", MOCK_RESETS, MOCK_CACHES),
+	MOCK_FLAG_BITS("fixed=1", MOCK_METRICS, 0),
+	MOCK_FLAG("count", VALUE_COUNT, parallel),
+	MOCK_FLAG("count", VALUE_FALSE, cache.clears),
+	MOCK_FLAG("on", VALUE_TRUE, cache.saves),
+	MOCK_FLAG("ram", VALUE_MIB, cache.kept_bytes),
+	MOCK_FLAG("share", VALUE_SHARE, cache.similarity),
+	MOCK_FLAG("time", VALUE_SECONDS, cache.ttl_s),
 	{0},
 };
 
