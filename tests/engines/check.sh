@@ -1,10 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Starts each installed engine in turn and compares the mock's profile of it: tests/engines/check.sh [NAME...]
+# Starts each installed engine in turn and compares the mock's profile of it, what a client sees and then the cached
+# counts: tests/engines/check.sh [NAME...]. Engines that are not installed are skipped aloud.
 # Exit status 1: a profile differs, or an engine did not start within ten minutes.
 set -u
 
 here=$(cd "$(dirname "$0")" && pwd)
+cache=${KVSCOPE_ENGINES:-${XDG_CACHE_HOME:-$HOME/.cache}/kvscope-engines}
 log=$(mktemp -d)
 engine=
 status=0
@@ -16,7 +18,20 @@ answers() {
 	curl -sf -o "$log/models" "http://127.0.0.1:$1/v1/models"
 }
 
+# Where install.sh has put it.
+program() {
+	case $1 in
+	llama.cpp) echo "$cache/llama.cpp/bin/llama-server" ;;
+	mlx-lm) echo "$cache/mlx/bin/mlx_lm.server" ;;
+	*) echo "$cache/$1/bin/$1" ;;
+	esac
+}
+
 for name; do
+	if [ ! -x "$(program "$name")" ]; then
+		echo "SKIPPED $name: not installed (tests/engines/install.sh)"
+		continue
+	fi
 	port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 	echo "== $name"
 	"$here/serve.sh" "$name" "$port" >"$log/$name" 2>&1 &
@@ -41,4 +56,5 @@ for name; do
 	wait "$engine" 2>/dev/null
 	engine=
 done
+python3 "$here/counts.py" "$@" || status=1
 exit $status
