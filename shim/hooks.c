@@ -58,27 +58,39 @@
 
 #else
 
+/*
+ * What is not followed gets out of the way at once: the rest stands in a function of its own, so that nothing is put on
+ * the stack for it here. That looks again, since the descriptor may have been closed meanwhile.
+ */
 #define HOOK_SEND(type, name, prototype, arguments, early, view, flags)                                                \
-	DECLARE(type, name, prototype)                                                                                 \
+	static APART type followed_##name prototype                                                                    \
 	{                                                                                                              \
 		uint32_t slot = fd_slot(fd);                                                                           \
-		if (LIKELY(slot == 0))                                                                                 \
+		if (slot == 0)                                                                                         \
 			return REAL(name) arguments;                                                                   \
 		struct transfer t = send_begin(fd, slot);                                                              \
 		type result = REAL(name) arguments;                                                                    \
 		send_end(&t, result, view, flags);                                                                     \
 		return result;                                                                                         \
-	}
-#define HOOK_RECV(type, name, prototype, arguments, early, view, flags)                                                \
+	}                                                                                                              \
 	DECLARE(type, name, prototype)                                                                                 \
 	{                                                                                                              \
+		return LIKELY(fd_slot(fd) == 0) ? REAL(name) arguments : followed_##name arguments;                    \
+	}
+#define HOOK_RECV(type, name, prototype, arguments, early, view, flags)                                                \
+	static APART type followed_##name prototype                                                                    \
+	{                                                                                                              \
 		uint32_t slot = fd_slot(fd);                                                                           \
-		if (LIKELY(slot == 0))                                                                                 \
+		if (slot == 0)                                                                                         \
 			return REAL(name) arguments;                                                                   \
 		struct transfer t = recv_begin(fd, slot);                                                              \
 		type result = REAL(name) arguments;                                                                    \
 		recv_end(&t, result, view, flags);                                                                     \
 		return result;                                                                                         \
+	}                                                                                                              \
+	DECLARE(type, name, prototype)                                                                                 \
+	{                                                                                                              \
+		return LIKELY(fd_slot(fd) == 0) ? REAL(name) arguments : followed_##name arguments;                    \
 	}
 /* Descriptors travel through sockets that are not followed, too. */
 #define HOOK_SENDMSG(type, name, prototype, arguments, early)                                                          \

@@ -38,6 +38,7 @@ static inline struct iovec hook_iovec(const void *p, size_t n)
 #define VECTOR(v, n) ((struct view){(v), (size_t)(n), 0})
 #define MESSAGE(m) ((struct view){(m)->msg_iov, (m)->msg_iovlen, 0})
 
+#define APART __attribute__((noinline))
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define EXPORTED __attribute__((visibility("default")))
 
