@@ -36,6 +36,9 @@ def invisible(name, *arguments, status=0, errors="", ring_bytes=16 << 20):
 records, loss = invisible("behaviour")
 t.equal(shim.lost(loss), {}, "behaviour: nothing was lost")
 t.equal(shim.gapless(records), [], "behaviour: offsets follow one another")
+one = {r["conn"] for r in records if r["payload"] == b"zero copy"}
+t.equal([r["type"] for r in records if r["conn"] in one], ["connect", "class", "send", "send", "recv", "close"],
+        "behaviour: the queue of errors is no part of the stream, and not its end")
 
 # ---- ways to end
 for how, status in {"exit": 40, "_exit": 41, "quick": 42, "thread": 43, "main-thread": 43, "group": 44, "handler": 10,
@@ -63,7 +66,7 @@ t.equal(shim.lost(loss), {}, "children: nothing was lost")
 seen = names(records)
 t.equal(sorted(n for n in seen if n.startswith("storm")), sorted(f"storm-{i}-{k}" for i in range(24) for k in range(8)),
         "children: every request of the storm, once")
-t.ok({"daemon", "by-number", "before-vforks", "after-vforks"} <= set(seen) and seen.count("beside-forks") == 400,
+t.ok({"daemon", "by-number", "by-clone", "by-Fork", "before-vforks", "after-vforks"} <= set(seen) and seen.count("beside-forks") == 400,
      "children: of daemons and others, too", seen[-20:])
 t.equal(shim.gapless(records), [], "children: offsets follow one another")
 

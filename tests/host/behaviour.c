@@ -119,6 +119,24 @@ static void numbers(struct sockaddr_in *a)
 	close(pair[1]);
 }
 
+/* What became of a send without copying is told by the queue of errors, which is no part of the stream. */
+static void zero_copy(struct sockaddr_in *a, int server)
+{
+	char room[16];
+	int on = 1, fd = socket(AF_INET, SOCK_STREAM, 0);
+	HOST_CHECK(connect(fd, (struct sockaddr *)a, sizeof(*a)) == 0);
+	int peer = accept(server, NULL, NULL);
+	SHOW(setsockopt(fd, SOL_SOCKET, SO_ZEROCOPY, &on, sizeof(on)));
+	SHOW(send(fd, "POST /v1/messages HTTP/1.1\r\n", 28, 0));
+	SHOW(send(fd, "zero copy", 9, MSG_ZEROCOPY));
+	usleep(20000);
+	SHOW(recv(fd, room, sizeof(room), MSG_ERRQUEUE));
+	SHOW(send(peer, "answer", 6, 0));
+	SHOW(recv(fd, room, sizeof(room), 0));
+	close(fd);
+	close(peer);
+}
+
 static void ends(struct sockaddr_in *a, int server)
 {
 	char room[10];
@@ -171,6 +189,7 @@ int main(void)
 	while (fcntl(server, F_SETFL, O_NONBLOCK) == 0 && (fd = accept(server, NULL, NULL)) >= 0)
 		close(fd);
 	HOST_CHECK(fcntl(server, F_SETFL, 0) == 0);
+	zero_copy(&a, server);
 	ends(&a, server);
 	return 0;
 }

@@ -118,20 +118,28 @@ static void vforked(void)
 	close(fd);
 }
 
-/* Made by the plain system call: no handler of any library runs in this child. */
-static void forked_by_number(void)
+/* A child that talks, told from its parent by what the call that made it returned. */
+static void child_talks(pid_t child, const char *name)
 {
-#ifdef SYS_fork
-	fflush(stdout);
-	pid_t child = (pid_t)syscall(SYS_fork);
 	if (child == 0) {
 		char text[512];
 		int fd = host_connect();
-		size_t n = host_request(text, sizeof(text), "by-number");
+		size_t n = host_request(text, sizeof(text), name);
 		_exit(send(fd, text, n, 0) == (ssize_t)n && recv(fd, text, sizeof(text), 0) > 0 ? 21 : 22);
 	}
-	printf("by number: %d\n", wait_for(child));
+	printf("%s: %d\n", name, wait_for(child));
+	fflush(stdout);
+}
+
+/* Made in ways in which no handler of any library runs in the child. */
+static void forked_without_handlers(void)
+{
+	fflush(stdout);
+#ifdef SYS_fork
+	child_talks((pid_t)syscall(SYS_fork), "by-number");
 #endif
+	child_talks((pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0), "by-clone");
+	child_talks(_Fork(), "by-Fork");
 }
 
 static void *make_children(void *argument)
@@ -175,7 +183,7 @@ int main(void)
 	daemon_closes_all();
 	spawned();
 	vforked();
-	forked_by_number();
+	forked_without_handlers();
 	forks_beside_talk();
 	return 0;
 }

@@ -170,11 +170,18 @@ static void handler_that_talks_inside_a_record(void **state)
 	send_text(fd, REQUEST);
 	next_is_class(KVS_CLASS_RECORDED);
 	next_is(KVS_REC_SEND);
-	signal(SIGUSR1, talk_in_handler);
+	static char stack[64 << 10];
+	stack_t alternate = {.ss_sp = stack, .ss_size = sizeof(stack)}, none = {.ss_flags = SS_DISABLE};
+	struct sigaction action = {.sa_handler = talk_in_handler};
+	assert_int_equal(sigaltstack(&alternate, NULL), 0);
 	talking_fd = fd;
 	jump = false;
 	uint64_t offset = strlen(REQUEST);
-	for (raise_at = 1; raise_at <= 7; raise_at++) {
+	for (int i = 0; i < 14; i++) {
+		/* At every step, on the thread's own stack and on another one. */
+		raise_at = i / 2 + 1;
+		action.sa_flags = i % 2 ? SA_ONSTACK : 0;
+		assert_int_equal(sigaction(SIGUSR1, &action, NULL), 0);
 		uint64_t before = dropped(KVS_DROP_NESTED);
 		ring_step = raise_at_step;
 		send_text(fd, "outer");
@@ -183,6 +190,7 @@ static void handler_that_talks_inside_a_record(void **state)
 		assert_int_equal(dropped(KVS_DROP_NESTED), before + 1);
 		offset += strlen("outer") + strlen("nested");
 	}
+	assert_int_equal(sigaltstack(&none, NULL), 0);
 	close_both(fd, other);
 }
 
