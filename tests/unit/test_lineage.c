@@ -413,12 +413,14 @@ static void most_of_what_was_said_counts(void **state)
 {
 	struct bench *b = *state;
 	ask(b, NULL, NULL, 0, "T:bash S:one U:red A:red-1 U:r A:red-2 U:r A:ok");
-	ask(b, NULL, NULL, 2, "T:bash S:two U:blue A:blue-1 U:r A:ok");
-	ask(b, NULL, NULL, 4, "T:bash T:more S:one U:red A:red-1 U:r A:red-2 U:r A:ok");
+	ask(b, NULL, NULL, 2, "T:bash S:two U:blue");
+	ask(b, NULL, NULL, 4, "T:bash S:two U:blue A:blue-1 U:r A:ok");
+	ask(b, NULL, NULL, 6, "T:bash T:more S:one U:red A:red-1 U:r A:red-2 U:r A:ok");
 	find(b);
 	assert_other_lineage(b, 0, 1);
-	assert_same_lineage(b, 2, 0);
-	assert_int_equal(b->requests[2].parent, 0);
+	assert_same_lineage(b, 1, 2);
+	assert_same_lineage(b, 3, 0);
+	assert_int_equal(b->requests[3].parent, 0);
 }
 
 /* A prompt that leaves something out of its middle goes on in place of the longer one before it. */
