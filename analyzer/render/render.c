@@ -2,6 +2,7 @@
 #include "render/render.h"
 
 #include "base/array.h"
+#include "base/json_span.h"
 #include "prompt/prompt.h"
 
 #include <stdlib.h>
@@ -17,6 +18,8 @@ const struct render_rules render_wire = {
 #define BILLING_TEXT_MAX 4096
 /* {"signature":"","thinking":"","type":"thinking"} and no more than a word in it. */
 #define EMPTY_THINKING_BYTES 56
+/* Longer ones are not empty, whatever their signature. */
+#define SIGNED_THINKING_BYTES 1024
 
 struct rendering {
 	const struct render_rules *rules;
@@ -162,13 +165,42 @@ static void add_heads(struct rendering *r)
 
 /* ---- messages */
 
+/* Is there nothing but white space in it, beside its signature? */
+static bool is_empty_thought(const struct rendering *r, size_t i)
+{
+	struct json_scan s;
+	struct json_level object;
+	struct json_value v;
+	struct buf json, words;
+	struct str key;
+	bool empty = false;
+
+	if (part_of(r, i)->normalised_bytes <= EMPTY_THINKING_BYTES)
+		return true;
+	if (part_of(r, i)->normalised_bytes > SIGNED_THINKING_BYTES || !r->text)
+		return false;
+	buf_init(&json, (size_t)4 * SIGNED_THINKING_BYTES);
+	buf_init(&words, (size_t)4 * SIGNED_THINKING_BYTES);
+	if (r->text(r->context, r->prompt[i].part, &json) == 0) {
+		json_scan_init(&s, buf_str(&json));
+		if (json_peek(&s) == JSON_OBJECT && json_enter(&s, JSON_OBJECT, &object) == 0)
+			while (json_next(&s, &object, &key) && json_read(&s, &v) == 0)
+				if (json_string_eq(key, STR("thinking")) &&
+				    json_string_decode(json_string_inner(v), &words) == 0)
+					empty = strspn(words.n ? words.p : "", " \n\t\r") == words.n;
+	}
+	buf_release(&json);
+	buf_release(&words);
+	return empty;
+}
+
 static bool dropped(const struct rendering *r, size_t i)
 {
 	const struct trace_part *part = part_of(r, i);
 	if (part->block != BLOCK_THINKING)
 		return false;
 	/* Templates that drop old thinking render none that is empty, wherever it stands. */
-	if (r->rules->thinking == THINKING_DROPPED_OLD && part->normalised_bytes <= EMPTY_THINKING_BYTES)
+	if (r->rules->thinking == THINKING_DROPPED_OLD && is_empty_thought(r, i))
 		return true;
 	return r->rules->thinking == THINKING_DROPPED ||
 	       (r->rules->thinking == THINKING_DROPPED_OLD && r->prompt[i].message < r->last_user);

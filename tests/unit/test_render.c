@@ -190,6 +190,47 @@ static void test_thinking(void **state)
 	assert_renders("su|ak|r", &r, "sukar", false);
 }
 
+static int signed_thought(void *context, uint32_t part, struct buf *out)
+{
+	(void)part;
+	buf_puts(out, context);
+	return 0;
+}
+
+/* A signature makes an empty thought no longer. */
+static void test_empty_thoughts(void **state)
+{
+	(void)state;
+	struct trace_part two[] = {
+		{.kind = PART_MESSAGE, .role = ROLE_ASSISTANT, .block = BLOCK_THINKING, .normalised_bytes = 100},
+		{.kind = PART_MESSAGE, .role = ROLE_ASSISTANT, .block = BLOCK_TEXT, .normalised_bytes = 10},
+	};
+	const struct trace_prompt_part prompt[] = {{0, 1, 0}, {1, 1, 1}};
+	struct render_rules r = render_wire;
+	struct rendered out = {0};
+	static const struct {
+		const char *json;
+		size_t pieces;
+	} cases[] = {
+		{"{\"type\":\"thinking\",\"thinking\":\"\\n\\n\",\"signature\":\"abc\"}", 1},
+		{"{\"signature\":\"abc\",\"thinking\":\"\",\"type\":\"thinking\"}", 1},
+		{"{\"type\":\"thinking\",\"thinking\":\"\\nHm.\",\"signature\":\"abc\"}", 2},
+		{"\"\\n\\n\"", 2},
+		{"{\"type\":", 2},
+	};
+	r.thinking = THINKING_DROPPED_OLD;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		char json[128];
+		snprintf(json, sizeof(json), "%s", cases[i].json);
+		assert_int_equal(render_prompt(&r, two, prompt, 2, signed_thought, json, &out), 0);
+		assert_int_equal(out.n, cases[i].pieces);
+	}
+	two[0].normalised_bytes = 5000;
+	assert_int_equal(render_prompt(&r, two, prompt, 2, signed_thought, NULL, &out), 0);
+	assert_int_equal(out.n, 2);
+	rendered_release(&out);
+}
+
 static void test_text_before_results(void **state)
 {
 	(void)state;
@@ -398,6 +439,7 @@ int main(void)
 		cmocka_unit_test(test_order),
 		cmocka_unit_test(test_system_turns),
 		cmocka_unit_test(test_thinking),
+		cmocka_unit_test(test_empty_thoughts),
 		cmocka_unit_test(test_text_before_results),
 		cmocka_unit_test(test_continued),
 		cmocka_unit_test(test_compare),
