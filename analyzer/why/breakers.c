@@ -66,7 +66,9 @@ const struct breaker breakers[] = {
 	 .side = SIDE_SERVER,
 	 .expected = true,
 	 .title = "the server had been away in between",
-	 .looks = "equal prompts, nothing reused, and a request to this server failed since the last turn",
+	 .looks = "equal prompts, nothing reused, and a request to this server failed since the last turn, or its "
+		  "answer "
+		  "broke off",
 	 .fix = "none needed"},
 
 	/* The client's doing. */
@@ -267,6 +269,17 @@ const struct breaker breakers[] = {
 	 .fix = "switch the reminder off that is sent as a system turn",
 	 .fixes = {{.kind = FIX_ENV, .what = "CLAUDE_CODE_TOTAL_TOKENS_REMINDER=off", .clients = SINCE(2, 1, 233)}},
 	 .source = "anthropics/claude-code #96101, #90018"},
+	{.name = "behind_last_breakpoint",
+	 .hurts = HURTS_ANTHROPIC,
+	 .side = SIDE_CLIENT,
+	 .title = "what the last prompt had behind its newest cache marker was not cached",
+	 .looks = "equal prompts, reused up to about the last turn's newest cache_control, and more stands behind it",
+	 .versions = BETWEEN(2, 1, 208, 2, 1, 329),
+	 .clients = "some models: agents, skills and environment as a system turn behind the marked question",
+	 .engines = "anthropic",
+	 .fix = "update the client, 2.1.330 marks the system turn itself; or let it put these texts into user turns",
+	 .fixes = {TURNS_TO_USER},
+	 .source = "seen in 2.1.240 and not in 2.1.330, see docs/breakers.md"},
 
 	/* The server's doing. */
 	{.name = "system_turn_hoisted",

@@ -75,6 +75,7 @@ static bool parameters_changed(const struct report *r, uint32_t old, uint32_t ne
 struct markers {
 	bool hour;           /* one with a time to live of an hour; the others are of five minutes */
 	bool on_system_turn; /* the last one is on a system turn inside messages[] */
+	double behind;       /* the share of the prompt that stands behind the last one */
 };
 
 /* "ttl": "1h", with white space or without. */
@@ -98,7 +99,8 @@ static struct markers markers_of(const struct report *r, uint32_t exchange)
 	size_t index, n;
 	struct trace *t = trace_of(r, exchange, &index);
 	const struct trace_prompt_part *parts;
-	struct markers found = {false, false};
+	struct markers found = {.behind = 0};
+	uint64_t bytes = 0, behind = 0;
 	struct buf text;
 	char error[256];
 
@@ -107,15 +109,21 @@ static struct markers markers_of(const struct report *r, uint32_t exchange)
 	buf_init(&text, BODY_MAX);
 	for (size_t i = 0; i < n; i++) {
 		const struct trace_part *part = &t->parts[parts[i].part];
+		bytes += part->normalised_bytes;
+		if (part->kind == PART_MESSAGE)
+			behind += part->normalised_bytes;
 		buf_reset(&text);
 		if (trace_part_text(t, parts[i].part, &text, error, sizeof(error)) < 0 ||
 		    !text_contains(buf_str(&text), STR("\"cache_control\"")))
 			continue;
 		found.hour = found.hour || asks_an_hour(buf_str(&text));
 		/* In many bodies messages stand in front of system and tools. */
-		if (part->kind == PART_MESSAGE)
-			found.on_system_turn = part->role == ROLE_SYSTEM;
+		if (part->kind != PART_MESSAGE)
+			continue;
+		found.on_system_turn = part->role == ROLE_SYSTEM;
+		behind = 0;
 	}
+	found.behind = bytes ? (double)behind / (double)bytes : 0;
 	buf_release(&text);
 	return found;
 }
@@ -129,4 +137,5 @@ void request_signs(const struct report *report, uint32_t old, uint32_t new, bool
 	out->long_ttl = a.hour;
 	out->ttl_changed = a.hour != b.hour;
 	out->marker_on_system_turn = a.on_system_turn;
+	out->behind_marker = a.behind;
 }

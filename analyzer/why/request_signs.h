@@ -11,6 +11,7 @@ struct request_signs {
 	bool long_ttl;              /* the earlier one asks for an hour */
 	bool ttl_changed;           /* they ask for different times to live */
 	bool marker_on_system_turn; /* the earlier one's last cache_control is on a system turn inside messages[] */
+	double behind_marker;       /* the share of the earlier prompt that stands behind its last cache_control */
 };
 
 /* Where texts were not kept, nothing of them is claimed. Without `markers` only parameters are looked at. */

@@ -17,6 +17,8 @@
 #define SLACK_TOKENS 64
 /* Reuse of less says nothing of a cache's size. */
 #define PLATEAU_MIN 128
+/* How far the place of a cache marker can be off, as a share of the prompt. */
+#define MARK_SLACK 0.1
 /* A prompt of which this much was reused has been held. */
 #define HELD_SHARE 0.9
 
@@ -26,7 +28,7 @@ static bool same_server(const struct exchange *a, const struct exchange *b)
 }
 
 struct between {
-	bool failed;                          /* a request got no answer, or that of a server that is not up */
+	bool failed; /* a request got no answer, one that broke off, or that of a server that is not up */
 	uint32_t lineages[CONVERSATIONS_MAX]; /* others that were served */
 	int64_t prompts[CONVERSATIONS_MAX];   /* the longest of each */
 	size_t others;
@@ -52,6 +54,13 @@ static void note(struct between *b, const struct report_exchange *e)
 	}
 }
 
+static bool failed(const struct report_exchange *e)
+{
+	const struct exchange_response *r = &e->x->response;
+	bool broke_off = r->status == 200 && r->error && !r->stop_reason;
+	return r->status == 0 || (r->status >= 502 && r->status <= 504) || broke_off;
+}
+
 static bool served(const struct report_exchange *e)
 {
 	return !e->counts_only && e->x->response.status >= 200 && e->x->response.status < 400 && e->prompt != 0;
@@ -62,13 +71,12 @@ static void look_between(const struct report *r, uint32_t from, uint32_t to, str
 {
 	const struct report_exchange *old = &r->exchanges[from], *new = &r->exchanges[to];
 
-	*out = (struct between){.failed = false};
+	*out = (struct between){.failed = failed(old)};
 	for (uint32_t i = to - from > BETWEEN_MAX ? to - BETWEEN_MAX : from + 1; i < to; i++) {
 		const struct report_exchange *e = &r->exchanges[i];
-		int status = e->x->response.status;
 		if (!same_server(e->x, new->x) || e->counts_only)
 			continue;
-		if (status == 0 || (status >= 502 && status <= 504))
+		if (failed(e))
 			out->failed = true;
 		else if (e->lineage != new->lineage && served(e))
 			note(out, e);
@@ -246,6 +254,13 @@ static bool cut_short(const struct report *r, uint32_t exchange, const struct be
 	return shared != TOKENS_UNKNOWN && shared <= e->cached - PLATEAU_MIN && memory->tokens <= *holds + *holds / 4;
 }
 
+/* Was all reused that the parent asked to be cached? Where that ends is estimated by bytes. */
+static bool all_that_was_marked(const struct report_exchange *e, const struct report_exchange *parent, double behind)
+{
+	double asked = (double)parent->prompt * (1 - behind);
+	return behind > 0 && e->cached > 0 && (double)e->cached > asked - MARK_SLACK * (double)parent->prompt;
+}
+
 static uint64_t began(const struct report *r, const struct report_exchange *e)
 {
 	const struct trace *t = &r->traces[e->trace];
@@ -272,6 +287,8 @@ static const char *cause(const struct report *r, uint32_t exchange, const struct
 			return "parameters_changed";
 		if (signs.marker_on_system_turn)
 			return "breakpoint_on_system_turn";
+		if (all_that_was_marked(e, parent, signs.behind_marker))
+			return "behind_last_breakpoint";
 	}
 	if (between.failed && e->cached == 0)
 		return "restart";

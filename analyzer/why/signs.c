@@ -152,10 +152,7 @@ static const char *reminder_cause(const struct view *old, const struct view *new
 
 static const char *section_cause(struct str old, struct str new)
 {
-	size_t at = text_common(old, new);
-	enum text_section section = text_section_at(old, at);
-	if (section == SECTION_NONE)
-		section = text_section_at(new, at);
+	enum text_section section = text_section_of_difference(old, new);
 	/* A whole block came or went. */
 	if ((!old.n || !new.n) && text_contains(old.n ? old : new, STR("# claudeMd")))
 		section = SECTION_MEMORY;

@@ -222,16 +222,17 @@ static const struct {
 } sections[] = {
 	{"gitStatus", SECTION_GIT, {"\n# ", "</context>", "</system-reminder>"}},
 	{"<env>", SECTION_ENVIRONMENT, {"</env>"}},
-	{"# Environment\n", SECTION_ENVIRONMENT, {"\n# ", "gitStatus"}},
+	{"# Environment\n", SECTION_ENVIRONMENT, {"\n# ", "\n\n", "gitStatus"}},
 	{"# claudeMd", SECTION_MEMORY, {"\n# currentDate", "IMPORTANT: this context may", "</system-reminder>"}},
 };
+#define SECTIONS (sizeof(sections) / sizeof(*sections))
 
-enum text_section text_section_at(struct str text, size_t at)
+/* Which of them holds a byte, and where it begins; SECTIONS: none does. */
+static size_t find_section(struct str text, size_t at, size_t *where)
 {
-	enum text_section found = SECTION_NONE;
-	size_t begin = 0;
+	size_t found = SECTIONS, begin = 0;
 
-	for (size_t i = 0; i < sizeof(sections) / sizeof(*sections); i++) {
+	for (size_t i = 0; i < SECTIONS; i++) {
 		struct str begins = str_from(sections[i].begins);
 		/* The difference may be that the section itself came or went, so its first line counts. */
 		size_t reach = at + begins.n < text.n ? at + begins.n : text.n;
@@ -243,9 +244,30 @@ enum text_section text_section_at(struct str text, size_t at)
 			ended = ended ||
 				text_contains((struct str){text.p + open, at - open}, str_from(sections[i].ends[k]));
 		if (!ended) {
-			found = sections[i].section;
+			found = i;
 			begin = open;
 		}
 	}
+	*where = begin;
 	return found;
+}
+
+enum text_section text_section_at(struct str text, size_t at)
+{
+	size_t begin, i = find_section(text, at, &begin);
+	return i == SECTIONS ? SECTION_NONE : sections[i].section;
+}
+
+enum text_section text_section_of_difference(struct str old, struct str new)
+{
+	const struct str both[] = {old, new};
+	size_t at = text_common(old, new);
+
+	for (int k = 0; k < 2; k++) {
+		size_t begin, i = find_section(both[k], at, &begin);
+		/* One that only begins at the difference, and stands in the other text too, has been moved by it. */
+		if (i < SECTIONS && (begin < at || !text_contains(both[1 - k], str_from(sections[i].begins))))
+			return sections[i].section;
+	}
+	return SECTION_NONE;
 }

@@ -28,5 +28,7 @@ bool text_reminder_differs(struct str old, struct str new);
 /* The section of Claude Code's prompt that holds a byte. */
 enum text_section { SECTION_NONE, SECTION_GIT, SECTION_ENVIRONMENT, SECTION_MEMORY };
 enum text_section text_section_at(struct str text, size_t at);
+/* The section that the first difference of two texts lies in, or that came or went there. */
+enum text_section text_section_of_difference(struct str old, struct str new);
 
 #endif

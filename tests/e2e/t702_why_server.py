@@ -163,22 +163,60 @@ t.equal(causes(later(trace, 4, 400), "anthropic"), {"unknown": 1}, "nor after 40
 t.equal(causes(later(trace, 4, 4000), "anthropic"), {"ttl_expired": 1}, "but after 4000 s")
 t.ok(misses(later(trace, 4, 4000), "anthropic")[0]["expected"], "which is expected")
 jitter = [(s, a, with_ttl(body, None if n == 3 else "1h")) for n, (s, a, body) in enumerate(main)]
-trace, counts = play(jitter, forget(3))
-t.equal(causes(trace, "anthropic"), {"cache_control_changed": 1}, "one request without the hour that the others ask for")
+
+
+def cloud(requests):
+    """The same to the mock's imitation of Anthropic's API: what it reused of each request's predecessor, and the causes."""
+    script = t.path("requests.json")
+    script.write_text(json.dumps(requests))
+    with t.mock(*lib.FAST, "--engine", "anthropic") as mock:
+        run = t.run(["python3", lib.CLIENTS / "sessions.py", mock.url, script])
+        log = mock.bodies()
+    if run.status != 0 or len(log) != len(requests):
+        raise RuntimeError(run.err)
+    return [b["cached_tokens"] / a["prompt_tokens"] for a, b in zip(log, log[1:])], causes(run.trace, "anthropic")
+
+
+shares, said = cloud(jitter)
+t.equal(said, {"cache_control_changed": 2}, "one request without the hour that the others ask for: it and the next one miss")
+t.ok(shares[2] == 0 and min(shares[:2]) > 0.95, "the cache of Anthropic's API has nothing for it", shares)
+shares, said = cloud(hour)
+t.ok(said == {} and min(shares) > 0.95, "undone, it has all", (shares, said))
 trace, counts = play(jitter)
 t.equal(causes(trace), {}, "a local server ignores it, and nothing is said")
 
-marked = []
-for n, (s, a, body) in enumerate(main):
-    body = copy.deepcopy(body)
-    for m in body["messages"]:
-        for block in m["content"] if isinstance(m["content"], list) else []:
-            block.pop("cache_control", None)
-    body["messages"].append({"role": "system", "content": [{"type": "text", "text": f"<total_tokens>{9000 - n} tokens left</total_tokens>",
-                                                            "cache_control": {"type": "ephemeral"}}]})
-    marked.append((s, a, body))
-trace, counts = play(marked, lambda b, n: b.kept.clear())
-t.equal(causes(trace, "anthropic"), {"breakpoint_on_system_turn": 5}, "the marker on a system turn that is not sent again")
+
+
+def with_turns(on_turn, sent_again=False, behind=False):
+    """Each request ends with a system turn, and the cache marker is on it or on the block before it."""
+    out, turns = [], {}
+    for n, (s, a, body) in enumerate(main):
+        body = copy.deepcopy(body)
+        for m in body["messages"]:
+            for block in m["content"] if isinstance(m["content"], list) else []:
+                block.pop("cache_control", None)
+        words = sessions.prose(random.Random(n), 150) if behind and n == 2 else f"{9000 - n} tokens left"
+        turns[len(body["messages"])] = {"type": "text", "text": f"<total_tokens>{words}</total_tokens>"}
+        where = {"type": "text", "text": turns[len(body["messages"])]["text"]} if on_turn else body["messages"][-1]["content"][-1]
+        where["cache_control"] = {"type": "ephemeral"}
+        last = where if on_turn else turns[len(body["messages"])]
+        for at in sorted(turns, reverse=True):
+            if at == len(body["messages"]) or sent_again and at < len(main[n][2]["messages"]):
+                body["messages"].insert(at, {"role": "system", "content": [last if at == max(turns) else turns[at]]})
+        out.append((s, a, body))
+    return out
+
+
+shares, said = cloud(with_turns(True))
+t.ok(set(said) == {"breakpoint_on_system_turn"} and max(shares) < 0.95, "the marker on a system turn that is not sent again",
+     (shares, said))
+shares, said = cloud(with_turns(False))
+t.ok(said == {} and min(shares) > 0.95, "the marker on the block before it: the cache holds", (shares, said))
+shares, said = cloud(with_turns(False, True, True))
+t.ok(set(said) == {"behind_last_breakpoint"}, "a long system turn that is sent again, behind the marker", (shares, said))
+shares, said = cloud(with_turns(True, True, True))
+t.ok(said == {} and min(shares) > 0.95, "with the marker on it, the cache holds", (shares, said))
+marked = with_turns(True)
 trace, counts = play(marked)
 t.equal(causes(trace), {}, "a local server ignores that, too")
 

@@ -61,8 +61,29 @@ static void test_sections(void **state)
 	assert_int_equal(section(memory, "Use tabs"), SECTION_MEMORY);
 	assert_int_equal(section(memory, "Today"), SECTION_NONE);
 	assert_int_equal(section("# Environment\nPlatform: linux\n# Else\nx", "linux"), SECTION_ENVIRONMENT);
+	assert_int_equal(section("# Environment\n - Platform: linux\n\nBe brief.", "brief"), SECTION_NONE);
 	/* The section itself came. */
 	assert_int_equal(section("Rules\ngitStatus: M x.c", "gitStatus"), SECTION_GIT);
+}
+
+static void test_sections_of_differences(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *old, *new;
+		enum text_section section;
+	} cases[] = {
+		{"Rules\ngitStatus: M x.c", "Rules\ngitStatus: A x.c", SECTION_GIT},
+		{"Rules\ngitStatus: M x.c", "Rules\n", SECTION_GIT},
+		{"Rules\n", "Rules\ngitStatus: M x.c", SECTION_GIT},
+		/* What came in front of it has only moved it. */
+		{"Rules\ngitStatus: M x.c", "Rules\nBe brief.\ngitStatus: M x.c", SECTION_NONE},
+		{"Rules\nBe brief.\ngitStatus: M x.c", "Rules\ngitStatus: M x.c", SECTION_NONE},
+		{"<env>\na\n</env>\n", "<env>\nb\n</env>\n", SECTION_ENVIRONMENT},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+		assert_int_equal(text_section_of_difference(str_from(cases[i].old), str_from(cases[i].new)),
+				 cases[i].section);
 }
 
 static bool differs(const char *old, const char *new)
@@ -103,6 +124,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_dates),
 		cmocka_unit_test(test_sections),
+		cmocka_unit_test(test_sections_of_differences),
 		cmocka_unit_test(test_reminders),
 		cmocka_unit_test(test_the_rest),
 	};
