@@ -129,7 +129,7 @@ for undone in False, True:
 
 for undone in False, True:
     s = claude_why.Session(t, command, "llama.cpp@b9000+llama3", script=thoughts, options=(
-        "--engine", "llama.cpp", "--thinking", "drop", "--head", "system", *([] if undone else ["--no-trim"])))
+        "--engine", "llama.cpp", "--thinking", "drop", "--head", "system", *([] if undone else ["--cache-whole"])))
     thinks(s, undone)
     s.mock.stop()
     misses = s.why()
