@@ -112,6 +112,19 @@ static double rate_of(const struct client_answer *a, int64_t prompt)
 	return prompt > 0 ? (double)prompt / seconds_of(a) : NAN;
 }
 
+/* MLX-LM has no route for it: "system_fingerprint": "0.32.2-0.32.4-Linux-..." begins with it. */
+static void note_version(struct engine_facts *f, const struct buf *body)
+{
+	static const char key[] = "\"system_fingerprint\":";
+	const char *at = body->n ? memmem(body->p, body->n, key, sizeof(key) - 1) : NULL;
+
+	if (!at || f->version[0] || f->profile->engine != ENGINE_MLX_LM)
+		return;
+	at += sizeof(key) - 1;
+	at += strspn(at, " \"");
+	snprintf(f->version, sizeof(f->version), "%.*s", (int)strspn(at, "0123456789."), at);
+}
+
 int engine_probe(struct client *client, const struct base_url *base, struct engine_facts *f, char *error,
 		 size_t error_bytes)
 {
@@ -134,6 +147,7 @@ int engine_probe(struct client *client, const struct base_url *base, struct engi
 		goto out;
 	}
 	f->anthropic = messages ? KNOWN_YES : KNOWN_NO;
+	note_version(f, &a.x.response.body);
 	engine_prompt_tokens(f, &a.x, &prompt, &cached);
 	f->prefill_rate = rate_of(&a, prompt);
 	if (ask(client, base, f, &request, &a) != CLIENT_DONE) {

@@ -51,6 +51,7 @@ for engine, flags, options, name, cold_by, converted, verdict in CASES:
     backend = r["backend"][0]
     t.ok(backend["engine"].split("+")[0].startswith(name) and (cold_by is None or backend["cold_by"] == cold_by)
          and backend["converted"] == converted, f"{what}: recognised, {backend['cold_by']}", backend)
+    t.ok(backend["version"] or engine in ("lmstudio", "anthropic", "openai"), f"{what}: version {backend['version']}")
     t.equal(backend["tokenizer"], "yes" if engine.split("@")[0] in TOKENIZERS else "no", f"{what}: whether it has a tokenizer")
     verdicts = {a: r["arms"][a]["verification"]["verdict"] for a in ("off", "asis")}
     t.equal(set(verdicts.values()), {verdict}, f"{what}: arms {verdict}")

@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: MIT
 """Replays a session of Claude Code on each installed engine, benchmarks it, and prints the tables of docs/replay.md.
 
-    tests/engines/measure.py [-n REPEATS] [--out FOLDER] [--session TRACE] [NAME...]
+    tests/engines/measure.py [-n REPEATS] [--out FOLDER] [--session TRACE] [--budget SECONDS] [NAME...]
 
 NAME is llama.cpp, vllm, vllm-strict (vLLM with a template that takes no system message but the first, where a fix is worth
 something) or mlx-lm; default all. The session is captured by session.py, or where that cannot be done made up
 (tests/e2e/sessions.py). FOLDER (default $B/engines) keeps what kvscope printed, as JSON and text, and the engines' logs.
-Let nothing else run meanwhile. Exit status 1: an engine did not start, or an arm was rejected.
+A replay that has not ended after the budget (600 s) is interrupted, and the repeats that were done are what is told. Let
+nothing else run meanwhile. Exit status 1: an engine did not start, or an arm was rejected.
 """
 import argparse
 import contextlib
@@ -108,11 +109,15 @@ def session(path):
     return f"made up: {len(bodies)} requests of a loop of tools, with system turns"
 
 
-def kvscope(command, out, *options):
+def kvscope(command, out, *options, budget=None):
     """Runs it, its output going to the file `out`. Returns its status, and what it printed if that is JSON."""
     begun = time.monotonic()
-    with open(out, "w", encoding="utf-8") as f:
-        status = subprocess.run([KVSCOPE, command, *options], stdout=f, check=False).returncode
+    with open(out, "w", encoding="utf-8") as f, subprocess.Popen([KVSCOPE, command, *options], stdout=f) as process:
+        try:
+            status = process.wait(budget)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGINT)
+            status = process.wait()
     say(f"kvscope {command}: status {status} in {time.monotonic() - begun:.0f} s; {out}")
     text = out.read_text(encoding="utf-8")
     return status, json.loads(text) if text.startswith("{") else None
@@ -184,29 +189,30 @@ def figures(result):
     print()
 
 
-def measure(name, trace, out, repeats):
+def measure(name, trace, out, repeats, budget):
     _, replay_options, bench_options = ENGINES[name]
     log = out / f"{name}.log"
     with server(name, log) as url:
         if not url:
             return 1
-        status, result = kvscope("replay", out / f"{name}.json", "--json", "--prefill-only", "--full", "--arms",
-                                 "off,asis,fixed,asis2", "-n", str(repeats), "-b", url, *replay_options, trace)
         bench = out / f"{name}-bench.txt"
         if bench_options:
-            kvscope("bench", bench, "-b", url, "-n", str(min(repeats, BENCH_REPEATS)), "--full", *bench_options)
+            kvscope("bench", bench, "-b", url, "-n", str(min(repeats, BENCH_REPEATS)), *bench_options)
+        status, result = kvscope("replay", out / f"{name}.json", "--json", "--prefill-only", "--full", "--arms",
+                                 "off,asis,fixed,asis2", "-n", str(repeats), "-b", url, *replay_options, trace,
+                                 budget=budget)
     if not result:
         return 1
     backend = result["backend"][0]
-    print(f"### {backend['engine']} {backend['version'] or ''}, model {backend['model']}, {result['repeats']} repeats in "
-          f"{result['seconds']:.0f} s\n")
+    print(f"### {backend['engine']}, version {backend['version']}, model {backend['model']}, "
+          f"{result['repeats']} repeats in {result['seconds']:.0f} s{', stopped before its end' if result['stopped'] else ''}\n")
     table(result)
     figures(result)
     if bench_options:
         print(f"`kvscope bench {' '.join(bench_options)}`:\n")
         print("".join(f"    {line}\n" if line else "\n" for line in bench.read_text(encoding="utf-8").splitlines()))
     sys.stdout.flush()
-    return 1 if status else 0
+    return 1 if status and not result["stopped"] else 0
 
 
 def main():
@@ -214,6 +220,7 @@ def main():
     parser.add_argument("-n", "--repeat", type=int, default=5)
     parser.add_argument("--out", type=pathlib.Path, default=BUILD / "engines")
     parser.add_argument("--session", type=pathlib.Path)
+    parser.add_argument("--budget", type=float, default=600)
     parser.add_argument("names", nargs="*", metavar="NAME")
     args = parser.parse_args()
     for name in args.names:
@@ -228,7 +235,7 @@ def main():
         trace.unlink(missing_ok=True)
         words = session(trace)
     print(f"Session: {words}. {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f} at the beginning.\n", flush=True)
-    sys.exit(max(measure(name, trace, args.out, args.repeat) for name in args.names or ENGINES))
+    sys.exit(max(measure(name, trace, args.out, args.repeat, args.budget) for name in args.names or ENGINES))
 
 
 if __name__ == "__main__":
