@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 /* The version from which the client sends system turns inside messages[]. */
-static const struct client_range sends_turns = {.since = {{2, 1, 154}}};
+static const struct client_range sends_turns = {.since = {.n = {2, 1, 154}}};
 
 static bool engine_is(const struct backend *b, const enum engine *list, size_t n)
 {

@@ -4,11 +4,11 @@
 
 #define SINCE(a, b, c)                                                                                                 \
 	{                                                                                                              \
-		.since = { {a, b, c} }                                                                                 \
+		.since = {.n = {a, b, c} }                                                                             \
 	}
 #define BETWEEN(a, b, c, d, e, f)                                                                                      \
 	{                                                                                                              \
-		.since = {{a, b, c}}, .until = { {d, e, f} }                                                           \
+		.since = {.n = {a, b, c}}, .until = {.n = {d, e, f} }                                                  \
 	}
 
 #define NO_REMINDERS                                                                                                   \
