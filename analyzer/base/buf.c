@@ -53,6 +53,14 @@ char *buf_reserve(struct buf *b, size_t n)
 
 int buf_append(struct buf *b, const void *p, size_t n)
 {
+	/* The usual case: there is room, and then the maximum allows it, too. */
+	if (n < b->capacity - b->n && !b->failed) {
+		if (n)
+			memcpy(b->p + b->n, p, n);
+		b->n += n;
+		b->p[b->n] = '\0';
+		return 0;
+	}
 	char *to = buf_reserve(b, n);
 	if (!to)
 		return -1;
@@ -74,7 +82,11 @@ int buf_puts(struct buf *b, const char *cstr)
 
 int buf_putc(struct buf *b, char c)
 {
-	return buf_append(b, &c, 1);
+	if (b->capacity - b->n <= 1 || b->failed)
+		return buf_append(b, &c, 1);
+	b->p[b->n++] = c;
+	b->p[b->n] = '\0';
+	return 0;
 }
 
 int buf_vprintf(struct buf *b, const char *format, va_list args)

@@ -95,6 +95,31 @@ static void quoted(struct buf *to, struct str s)
 	buf_putc(to, '"');
 }
 
+/* Keys are words of our own, nearly always: no byte of such a one needs an escape. */
+static void put_key(struct json_out *j, struct str key)
+{
+	char *to = buf_reserve(j->to, key.n + 4);
+	size_t n = 1;
+	if (!to)
+		return;
+	to[0] = '"';
+	for (; n <= key.n; n++) {
+		unsigned char c = (unsigned char)key.p[n - 1];
+		if (c < 0x20 || c >= 0x80 || c == '"' || c == '\\') {
+			quoted(j->to, key);
+			buf_append(j->to, ": ", j->pretty ? 2 : 1);
+			return;
+		}
+		to[n] = (char)c;
+	}
+	to[n++] = '"';
+	to[n++] = ':';
+	if (j->pretty)
+		to[n++] = ' ';
+	to[n] = '\0';
+	j->to->n += n;
+}
+
 static void begin_value(struct json_out *j, const char *key)
 {
 	if (j->depth > 0) {
@@ -103,10 +128,8 @@ static void begin_value(struct json_out *j, const char *key)
 		j->empty[j->depth - 1] = false;
 		new_line(j);
 	}
-	if (key) {
-		quoted(j->to, str_from(key));
-		buf_append(j->to, ": ", j->pretty ? 2 : 1);
-	}
+	if (key)
+		put_key(j, str_from(key));
 }
 
 static void open_level(struct json_out *j, const char *key, char opening, char closing)
@@ -187,23 +210,43 @@ void json_out_hex(struct json_out *j, const char *key, const uint8_t *p, size_t 
 
 	begin_value(j, key);
 	buf_putc(j->to, '"');
-	for (size_t i = 0; i < n; i++) {
-		char pair[2] = {digits[p[i] >> 4], digits[p[i] & 15]};
-		buf_append(j->to, pair, 2);
+	char *to = n <= SIZE_MAX / 2 ? buf_reserve(j->to, 2 * n) : NULL;
+	if (!to) {
+		j->to->failed = true;
+		return;
 	}
+	for (size_t i = 0; i < n; i++) {
+		to[2 * i] = digits[p[i] >> 4];
+		to[2 * i + 1] = digits[p[i] & 15];
+	}
+	j->to->n += 2 * n;
 	buf_putc(j->to, '"');
+}
+
+static void put_digits(struct buf *to, uint64_t v)
+{
+	char digits[20];
+	size_t at = sizeof(digits);
+	do {
+		digits[--at] = (char)('0' + v % 10);
+		v /= 10;
+	} while (v);
+	buf_append(to, digits + at, sizeof(digits) - at);
 }
 
 void json_out_int(struct json_out *j, const char *key, int64_t v)
 {
+	uint64_t magnitude = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
 	begin_value(j, key);
-	buf_printf(j->to, "%lld", (long long)v);
+	if (v < 0)
+		buf_putc(j->to, '-');
+	put_digits(j->to, magnitude);
 }
 
 void json_out_uint(struct json_out *j, const char *key, uint64_t v)
 {
 	begin_value(j, key);
-	buf_printf(j->to, "%llu", (unsigned long long)v);
+	put_digits(j->to, v);
 }
 
 void json_out_int_or_null(struct json_out *j, const char *key, int64_t v)
