@@ -136,6 +136,10 @@ struct exchange {
 	bool wants_stream;
 
 	struct prompt prompt; /* of the request's body; empty for an API without dialect */
+	/* Known to be the same, at the same places, as in the prompt of an earlier exchange: so many parts at the
+	 * beginning, and the bytes up to the end of the last of them. A help, not a fact to rely on: 0 says nothing. */
+	uint64_t same_as;
+	size_t same_parts;
 	struct exchange_request request;
 	struct exchange_response response;
 	struct exchange_times times;

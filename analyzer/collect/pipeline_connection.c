@@ -61,8 +61,10 @@ static void hand_out(struct connection *c)
 	while ((t = c->talks) != NULL && t->request_done && t->response_done) {
 		c->talks = t->next;
 		c->ntalks--;
-		if (t->wanted)
+		if (t->wanted) {
 			c->pipeline->events.exchange(c->pipeline->events.context, &t->x);
+			talk_keep(t, &c->pipeline->lineages);
+		}
 		talk_free(t);
 	}
 }
@@ -132,7 +134,7 @@ void connection_begin_talk(struct connection *c, const struct http1_head *head)
 		c->order_lost = true;
 		no_response(c, c->talks, "no response came before many later requests");
 	}
-	struct talk *t = talk_new(head, c->tls ? "preload-tls" : p->capture_mode);
+	struct talk *t = talk_new(head, c->tls ? "preload-tls" : p->capture_mode, &p->lineages.spare);
 	r->talk = t;
 	if (!t) {
 		c->order_lost = true;

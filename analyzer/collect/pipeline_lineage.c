@@ -1,20 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 #include "collect/pipeline_lineage.h"
 
-#include "base/array.h"
+#include "collect/pipeline.h"
 
+#include <assert.h>
 #include <stdlib.h>
+
+static_assert(PIPELINE_BODY_MAX <= LINEAGES_BYTES_MAX / 2, "any body can be kept");
 
 /* Far enough to tell conversations of one session apart (the model and the system prompt stand there), and no walk
  * through megabytes for every candidate. */
 #define LOOK_BYTES 65536
+/* One huge body is no reason to hold on to its size. */
+#define SPARE_BYTES_MAX ((size_t)8 << 20)
 
 void lineages_init(struct lineages *l)
 {
 	*l = (struct lineages){0};
+	prompt_init(&l->spare.prompt);
+	buf_init(&l->spare.body, PIPELINE_BODY_MAX);
 	for (size_t i = 0; i < LINEAGES_MAX; i++) {
 		prompt_init(&l->entries[i].prompt);
-		buf_init(&l->entries[i].body, LINEAGES_BYTES_MAX / 2);
+		buf_init(&l->entries[i].body, PIPELINE_BODY_MAX);
 	}
 }
 
@@ -35,6 +42,8 @@ void lineages_release(struct lineages *l)
 {
 	for (size_t i = 0; i < LINEAGES_MAX; i++)
 		forget(&l->entries[i]);
+	prompt_release(&l->spare.prompt);
+	buf_release(&l->spare.body);
 }
 
 static bool same(const char *a, const char *b)
@@ -79,9 +88,13 @@ const struct lineage *lineages_find(const struct lineages *l, const struct excha
 	return best;
 }
 
-struct digest lineage_digest(const struct lineage *last, struct str body, struct digest_marks *marks)
+size_t lineage_same(const struct lineage *last, struct str body)
 {
-	size_t same = last && last->marks.n ? common_prefix(buf_str(&last->body), body, SIZE_MAX) : 0;
+	return last ? common_prefix(buf_str(&last->body), body, SIZE_MAX) : 0;
+}
+
+struct digest lineage_digest(const struct lineage *last, size_t same, struct str body, struct digest_marks *marks)
+{
 	return digest_marked(last ? &last->marks : NULL, same, body, marks);
 }
 
@@ -138,39 +151,27 @@ static int copy_key(struct lineage *e, const struct exchange *x)
 	return 0;
 }
 
-static int copy_prompt(struct prompt *to, const struct prompt *from)
+void lineages_keep(struct lineages *l, struct exchange *x, struct digest_marks *marks)
 {
-	struct prompt_part *parts = array_grow(to->parts, &to->capacity, from->nparts, sizeof(*parts));
-	if (parts)
-		to->parts = parts;
-	struct prompt_message *list = array_grow(to->list, &to->list_capacity, from->nlist, sizeof(*list));
-	if (list)
-		to->list = list;
-	if (!parts || !list)
-		return -1;
-	if (from->nparts)
-		memcpy(parts, from->parts, from->nparts * sizeof(*parts));
-	if (from->nlist)
-		memcpy(list, from->list, from->nlist * sizeof(*list));
-	size_t capacity = to->capacity, list_capacity = to->list_capacity;
-	*to = *from;
-	to->parts = parts;
-	to->capacity = capacity;
-	to->list = list;
-	to->list_capacity = list_capacity;
-	return 0;
-}
-
-void lineages_keep(struct lineages *l, const struct exchange *x, struct digest_marks *marks)
-{
+	if (x->request.body.n != x->request.body_bytes)
+		return; /* somebody else has it */
 	struct lineage *e = place_for(l, x);
-
-	buf_reset(&e->body);
-	if (copy_prompt(&e->prompt, &x->prompt) < 0 || copy_key(e, x) < 0 ||
-	    buf_append_str(&e->body, buf_str(&x->request.body)) < 0) {
+	if (copy_key(e, x) < 0) {
 		forget(e);
 		return;
 	}
+	prompt_release(&l->spare.prompt);
+	buf_release(&l->spare.body);
+	l->spare = (struct lineage_spare){e->prompt, e->body};
+	if (l->spare.body.capacity > SPARE_BYTES_MAX) {
+		prompt_release(&l->spare.prompt);
+		buf_release(&l->spare.body);
+	}
+	e->prompt = x->prompt;
+	e->body = x->request.body;
+	prompt_init(&x->prompt);
+	buf_init(&x->request.body, PIPELINE_BODY_MAX);
+	e->exchange = x->id;
 	digest_marks_release(&e->marks);
 	e->marks = *marks;
 	*marks = DIGEST_MARKS_NONE;

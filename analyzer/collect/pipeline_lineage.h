@@ -20,14 +20,23 @@ struct lineage {
 	char *session, *agent, *model, *path;
 	int32_t pid;
 	uint64_t connection;
+	uint64_t exchange;
 	struct prompt prompt;
 	struct buf body;
 	struct digest_marks marks; /* of the body */
 	uint64_t used;             /* 0: free */
 };
 
+/* Memory of a request that is done with, for the next one: it is about as long, and fresh pages cost more than bytes.
+ */
+struct lineage_spare {
+	struct prompt prompt;
+	struct buf body;
+};
+
 struct lineages {
 	struct lineage entries[LINEAGES_MAX];
+	struct lineage_spare spare;
 	uint64_t clock;
 };
 
@@ -36,10 +45,14 @@ void lineages_release(struct lineages *l);
 /* The lineage that x (with its body, but without its model yet) most likely continues; NULL: none. Borrowed until the
  * next lineages_keep. */
 const struct lineage *lineages_find(const struct lineages *l, const struct exchange *x);
-/* SHA-256 of a body that most likely begins as the lineage's (NULL: none) did; fills its marks. */
-struct digest lineage_digest(const struct lineage *last, struct str body, struct digest_marks *marks);
-/* Copies body and prompt of x as the last of its lineage, and takes the body's marks (none is in order). Without
- * memory, or for a huge body, nothing is kept. */
-void lineages_keep(struct lineages *l, const struct exchange *x, struct digest_marks *marks);
+/* How many bytes at the beginning of a body are those of the lineage's (NULL: none). */
+size_t lineage_same(const struct lineage *last, struct str body);
+/* SHA-256 of a body that begins with so many bytes of the lineage's; fills its marks. */
+struct digest lineage_digest(const struct lineage *last, size_t same, struct str body, struct digest_marks *marks);
+/*
+ * Takes body and prompt of x, which is done with, as the last of its lineage, and the body's marks (none is in order).
+ * Without memory, or for a body that is not all there, nothing is kept.
+ */
+void lineages_keep(struct lineages *l, struct exchange *x, struct digest_marks *marks);
 
 #endif

@@ -161,6 +161,16 @@ static void reserve_body(struct buf *body, struct str length)
 		buf_reserve(body, n);
 }
 
+static void take_spare(struct exchange *x, struct lineage_spare *spare)
+{
+	x->prompt = spare->prompt;
+	x->request.body = spare->body;
+	buf_reset(&x->request.body);
+	prompt_init(&spare->prompt);
+	buf_init(&spare->body, PIPELINE_BODY_MAX);
+	prompt_clear(&x->prompt);
+}
+
 static int begin_exchange(struct talk *t, const struct http1_head *head, struct str path, struct str query)
 {
 	struct exchange *x = &t->x;
@@ -177,7 +187,7 @@ static int begin_exchange(struct talk *t, const struct http1_head *head, struct 
 	return 0;
 }
 
-struct talk *talk_new(const struct http1_head *head, const char *capture_mode)
+struct talk *talk_new(const struct http1_head *head, const char *capture_mode, struct lineage_spare *spare)
 {
 	struct talk *t = calloc(1, sizeof(*t));
 	struct str path, query;
@@ -201,6 +211,8 @@ struct talk *talk_new(const struct http1_head *head, const char *capture_mode)
 	t->connect = str_eq(head->method, STR("CONNECT"));
 	x->api = api_of_path(path);
 	t->wanted = is_wanted(head, x->api);
+	if (t->wanted)
+		take_spare(x, spare);
 	if (t->wanted && begin_exchange(t, head, path, query) < 0) {
 		talk_free(t);
 		return NULL;
@@ -215,6 +227,7 @@ void talk_free(struct talk *t)
 	content_free(t->request_body.content);
 	content_free(t->response_body.content);
 	sse_release(&t->sse);
+	digest_marks_release(&t->marks);
 	exchange_release(&t->x);
 	free(t);
 }
@@ -262,30 +275,39 @@ static void read_body(struct talk *t, struct lineages *lineages)
 {
 	struct exchange *x = &t->x;
 	struct prompt_request said;
-	struct digest_marks marks = DIGEST_MARKS_NONE;
+	struct str body = buf_str(&x->request.body);
 	const char *error = NULL;
 	size_t offset = 0;
 	const struct lineage *last = api_has_dialect(x->api) ? lineages_find(lineages, x) : NULL;
+	size_t same = lineage_same(last, body);
 
 	if (x->request.body_exact)
-		x->request.body_sha256 = lineage_digest(last, buf_str(&x->request.body), &marks);
-	if (!api_has_dialect(x->api)) {
-		digest_marks_release(&marks);
+		x->request.body_sha256 = lineage_digest(last, same, body, &t->marks);
+	if (!api_has_dialect(x->api))
 		return;
-	}
-	int r = prompt_parse(x->api, buf_str(&x->request.body), last ? &last->prompt : NULL,
-			     last ? buf_str(&last->body) : STR_NONE, &x->prompt, &said, &error, &offset);
+	struct prompt_previous previous = {0};
+	if (last)
+		previous = (struct prompt_previous){&last->prompt, buf_str(&last->body), same};
+	int r = prompt_parse(x->api, body, last ? &previous : NULL, &x->prompt, &said, &error, &offset);
 	if (r < 0)
 		set_error(&x->request.error, "the body is not a request that can be read: %s at byte %zu", error,
 			  offset);
 	x->model = dup_str(said.model);
 	x->max_tokens = said.max_tokens;
 	x->wants_stream = said.stream;
-	if (r == 0)
-		lineages_keep(lineages, x, &marks);
-	digest_marks_release(&marks);
+	t->prompt_read = r == 0;
+	if (r == 0 && last) {
+		x->same_as = last->exchange;
+		x->same_parts = prompt_same_parts(&x->prompt, &last->prompt, same);
+	}
 	if (!x->session)
 		x->session = session_of_user(said.user_id);
+}
+
+void talk_keep(struct talk *t, struct lineages *lineages)
+{
+	if (t->prompt_read)
+		lineages_keep(lineages, &t->x, &t->marks);
 }
 
 void talk_request_end(struct talk *t, uint64_t wire_bytes, const char *cut, struct lineages *lineages)

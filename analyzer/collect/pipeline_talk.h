@@ -36,14 +36,19 @@ struct talk {
 	bool response_begun;
 	bool response_done;
 	struct talk_body request_body, response_body;
+	struct digest_marks marks; /* of the request's body */
+	bool prompt_read;          /* without an error: the next request may be compared with it */
 	struct sse sse;
 	size_t arrivals_capacity;
 	uint64_t now_ns; /* of the receive that is being read: set before its bytes are handed over */
 };
 
-/* A talk that begins with this head; NULL: no memory. x.id, pid, connection, sequence, peer are the caller's to set. */
-struct talk *talk_new(const struct http1_head *head, const char *capture_mode);
+/* A talk that begins with this head, in the memory that is spare; NULL: no memory. x.id, pid, connection, sequence,
+ * peer are the caller's to set. */
+struct talk *talk_new(const struct http1_head *head, const char *capture_mode, struct lineage_spare *spare);
 void talk_free(struct talk *t);
+/* The exchange has been handed out: what the next request of its lineage can be compared with is kept. */
+void talk_keep(struct talk *t, struct lineages *lineages);
 
 /* The functions below do nothing for a talk that is not wanted, but for the flags. */
 

@@ -37,10 +37,10 @@ struct prompt_build {
 	struct prompt *out;
 	struct prompt_request *request;
 	bool openai;
-	const struct prompt *previous; /* NULL: none */
-	struct str previous_body;
-	size_t previous_message; /* where in its list the next message is expected */
-	struct prompt_run *runs; /* ascending */
+	const struct prompt_previous *previous; /* NULL: none */
+	size_t previous_message;                /* where in its list the next message is expected */
+	size_t previous_tool;                   /* where among its parts the next tool is expected */
+	struct prompt_run *runs;                /* ascending */
 	size_t nruns, runs_capacity;
 	/* Read to the end of the list: a fingerprint of half of it would be one of something that nobody sent. */
 	bool system_whole;
@@ -58,9 +58,11 @@ int build_content(struct prompt_build *b, uint32_t message, uint32_t *index);
 int build_block(struct json_scan *s, enum block_type *block, struct str *text);
 /*
  * If the bytes at the cursor are those of the message that is expected here by the previous prompt, or of one near it:
- * takes its parts over and passes it. 1, 0 if they are not, or -1.
+ * takes its parts over and passes it, and those behind it that are known to be the same. 1, 0 if they are not, or -1.
  */
 int build_known_message(struct prompt_build *b);
+/* Likewise for a tool, which is one part. */
+int build_known_tool(struct prompt_build *b);
 /* The message from offset to the cursor, with the parts from first_part on, is complete. 0 or -1. */
 int build_keep_message(struct prompt_build *b, size_t offset, size_t first_part, bool head);
 /*

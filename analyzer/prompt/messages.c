@@ -147,6 +147,11 @@ static int read_tools(struct prompt_build *b)
 		return -1;
 	while (json_next(&b->scan, &array, NULL)) {
 		size_t first = b->out->nparts, offset = b->scan.at;
+		int known = json_peek(&b->scan) == JSON_OBJECT ? build_known_tool(b) : 0;
+		if (known < 0)
+			return -1;
+		if (known > 0)
+			continue;
 		if (json_skip(&b->scan) < 0 || build_part(b, BLOCK_TOOL, b->out->tools, 0, offset) < 0)
 			return -1;
 		build_finish_message(b, first, PART_TOOL, ROLE_NONE);

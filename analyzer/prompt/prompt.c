@@ -76,17 +76,28 @@ void prompt_release(struct prompt *p)
 	prompt_init(p);
 }
 
+void prompt_clear(struct prompt *p)
+{
+	*p = (struct prompt){
+		.parts = p->parts, .capacity = p->capacity, .list = p->list, .list_capacity = p->list_capacity};
+}
+
 /* Walks the previous prompt beside the new one, a place per kind: in which order the kinds come does not matter. */
 struct previous {
 	const struct prompt *prompt;
 	struct str body;
+	size_t same;
 	size_t next[PART_KINDS];
 };
 
-static void previous_init(struct previous *v, const struct prompt *prompt, struct str body)
+static void previous_init(struct previous *v, const struct prompt_previous *previous)
 {
-	*v = (struct previous){.prompt = prompt, .body = body};
-	for (size_t kind = 0; prompt && kind < PART_KINDS; kind++)
+	*v = (struct previous){.prompt = NULL};
+	if (!previous)
+		return;
+	const struct prompt *prompt = previous->prompt;
+	*v = (struct previous){.prompt = prompt, .body = previous->body, .same = previous->same};
+	for (size_t kind = 0; kind < PART_KINDS; kind++)
 		while (v->next[kind] < prompt->nparts && prompt->parts[v->next[kind]].kind != kind)
 			v->next[kind]++;
 }
@@ -98,7 +109,8 @@ static bool same_part(const struct previous *v, size_t at, const struct prompt_p
 	const struct prompt_part *old = &v->prompt->parts[at];
 	return old->kind == part->kind && old->role == part->role && old->block == part->block &&
 	       old->bytes == part->bytes && old->bytes <= v->body.n && old->offset <= v->body.n - old->bytes &&
-	       memcmp(v->body.p + old->offset, body.p + part->offset, part->bytes) == 0;
+	       ((old->offset == part->offset && old->offset + old->bytes <= v->same) ||
+		memcmp(v->body.p + old->offset, body.p + part->offset, part->bytes) == 0);
 }
 
 static const struct prompt_part *previous_find(struct previous *v, const struct prompt_part *part, struct str body)
@@ -175,18 +187,27 @@ static bool fingerprint(const struct prompt *p, enum part_kind kind, struct dige
 	return any;
 }
 
-int prompt_parse(enum kvs_llm_api api, struct str body, const struct prompt *previous, struct str previous_body,
-		 struct prompt *out, struct prompt_request *request, const char **error, size_t *error_offset)
+size_t prompt_same_parts(const struct prompt *a, const struct prompt *b, size_t same)
 {
-	struct prompt_build b = {.out = out,
-				 .request = request,
-				 .openai = api == KVS_API_OPENAI_CHAT,
-				 .previous = previous,
-				 .previous_body = previous_body};
+	size_t i = 0;
+	for (; i < a->nparts && i < b->nparts; i++) {
+		const struct prompt_part *x = &a->parts[i], *y = &b->parts[i];
+		if (x->offset + x->bytes > same || x->offset != y->offset || x->bytes != y->bytes ||
+		    x->kind != y->kind || x->role != y->role || x->block != y->block || x->message != y->message ||
+		    x->index != y->index)
+			break;
+	}
+	return i;
+}
+
+int prompt_parse(enum kvs_llm_api api, struct str body, const struct prompt_previous *previous, struct prompt *out,
+		 struct prompt_request *request, const char **error, size_t *error_offset)
+{
+	struct prompt_build b = {
+		.out = out, .request = request, .openai = api == KVS_API_OPENAI_CHAT, .previous = previous};
 	struct previous walk;
 
-	*out = (struct prompt){
-		.parts = out->parts, .capacity = out->capacity, .list = out->list, .list_capacity = out->list_capacity};
+	prompt_clear(out);
 	*request = (struct prompt_request){.max_tokens = -1};
 	json_scan_init(&b.scan, body);
 	if (api != KVS_API_ANTHROPIC_MESSAGES && api != KVS_API_ANTHROPIC_COUNT_TOKENS && api != KVS_API_OPENAI_CHAT)
@@ -194,7 +215,7 @@ int prompt_parse(enum kvs_llm_api api, struct str body, const struct prompt *pre
 	else
 		prompt_read(&b);
 
-	previous_init(&walk, previous, previous_body);
+	previous_init(&walk, previous);
 	size_t hashed = hash_parts(&b, &walk);
 	free(b.runs);
 	if (hashed < out->nparts) {

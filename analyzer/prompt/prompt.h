@@ -63,6 +63,7 @@ struct prompt_message {
 	size_t bytes;
 	size_t first_part;
 	size_t nparts;
+	uint32_t message;      /* its index there */
 	bool head, head_after; /* OpenAI's API: only system messages were before it, and with it */
 };
 
@@ -94,21 +95,34 @@ struct prompt_request {
 
 void prompt_init(struct prompt *p);
 void prompt_release(struct prompt *p);
+/* Empties, keeps the memory. */
+void prompt_clear(struct prompt *p);
+
+/* An earlier prompt of the same conversation and its body, of which the new one's first `same` bytes are known to be
+ * its first (0 if that is not known). */
+struct prompt_previous {
+	const struct prompt *prompt;
+	struct str body;
+	size_t same;
+};
 
 /*
  * Finds the prompt in a request body of the given API. Linear in the body; no recursion; nothing is copied.
  *
- * previous, previous_body: an earlier prompt of the same conversation and its body, or NULL. What is the same there is
- * compared and not read or hashed again: a message whose bytes are those of the message at the same place takes over
- * its parts, a part elsewhere takes over the hashes of the part at the same place.
+ * previous: an earlier prompt, or NULL. What is the same there is compared and not read or hashed again: a message
+ * whose bytes are those of the message at the same place takes over its parts, a part elsewhere takes over the hashes
+ * of the part at the same place. Messages within previous->same are taken over all at once.
  *
  * Returns 0, or -1 with *error pointing to static words when the body is not a JSON object of this API ("not JSON",
  * "truncated", "nested too deep", …) and *error_offset to the byte where that was seen; out then holds the parts found
  * up to there, and a fingerprint only of lists that were read to their end.
  */
-int prompt_parse(enum kvs_llm_api api, struct str body, const struct prompt *previous, struct str previous_body,
-		 struct prompt *out, struct prompt_request *request, const char **error, size_t *error_offset)
+int prompt_parse(enum kvs_llm_api api, struct str body, const struct prompt_previous *previous, struct prompt *out,
+		 struct prompt_request *request, const char **error, size_t *error_offset)
 	__attribute__((warn_unused_result));
+/* How many parts at the beginning of two prompts are the same ones at the same places, their bodies being the same for
+ * the first `same` bytes. */
+size_t prompt_same_parts(const struct prompt *a, const struct prompt *b, size_t same);
 
 /* The words used in traces and reports: "tool", "system", "message"; "user", …; "text", …. */
 const char *part_kind_name(enum part_kind kind);

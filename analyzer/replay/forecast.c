@@ -139,7 +139,7 @@ int forecast_ask(struct forecast *f, enum kvs_llm_api api, struct str body, stru
 
 	*out = (struct forecast_prompt){0};
 	prompt_init(&prompt);
-	if (prompt_parse(api, body, NULL, STR_NONE, &prompt, &request, &error, &offset) < 0)
+	if (prompt_parse(api, body, NULL, &prompt, &request, &error, &offset) < 0)
 		goto out;
 	status = render(f, body, &prompt, &rendered);
 	if (status < 0)

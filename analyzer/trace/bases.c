@@ -24,6 +24,14 @@ struct base *bases_find(struct bases *b, const char *key, const char *server, co
 	return best ? best : latest;
 }
 
+const struct body_items *bases_of(const struct bases *b, uint64_t exchange)
+{
+	for (size_t i = 0; i < b->n; i++)
+		if (b->list[i].exchange == exchange)
+			return &b->list[i].items;
+	return NULL;
+}
+
 static void forget(struct bases *b, struct base *x)
 {
 	free(x->key);
@@ -68,6 +76,7 @@ void bases_remember(struct bases *b, struct base *base, size_t copied, const cha
 		return;
 	}
 	b->list[b->n++] = (struct base){exchange, own_key, own_server, *items, ++b->clock};
+	b->list[b->n - 1].items.like = NULL;
 	body_items_init(items);
 }
 

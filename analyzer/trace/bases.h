@@ -32,6 +32,8 @@ struct bases {
 
 /* The best base for the items, NULL if none will do. Valid until bases_remember. */
 struct base *bases_find(struct bases *b, const char *key, const char *server, const struct body_items *items);
+/* The items of an exchange, if it is the latest of its conversation; else NULL. */
+const struct body_items *bases_of(const struct bases *b, uint64_t exchange);
 /*
  * Takes over the items as the latest of their conversation. It replaces `base` if that is the same conversation, which
  * `copied` segments taken over from it tell. Without memory nothing is remembered.

@@ -56,14 +56,35 @@ static int add_literal(struct body_items *b, struct str body, size_t from, size_
 	return 0;
 }
 
-int body_items_build(struct body_items *b, const struct prompt *p, size_t nparts, const uint32_t *ids, struct str body)
+/* The items of another body up to and with its part number nparts - 1. Room for them is there. */
+static int copy_items(struct body_items *b, const struct body_items *like, size_t nparts)
+{
+	size_t n = 0, literals = 0;
+	for (size_t parts = 0; parts < nparts && n < like->n; n++) {
+		const struct body_item *item = &like->items[n];
+		if (item->part != BODY_LITERAL)
+			parts++;
+		else if (item->kept != UINT32_MAX)
+			literals = item->kept + item->bytes;
+	}
+	if (buf_append(&b->literals, like->literals.p, literals) < 0)
+		return -1;
+	memcpy(b->items, like->items, n * sizeof(*b->items));
+	b->n = b->alike = n;
+	b->like = like;
+	return 0;
+}
+
+int body_items_build(struct body_items *b, const struct prompt *p, size_t nparts, const uint32_t *ids, struct str body,
+		     const struct body_items *like, size_t like_parts)
 {
 	struct {
 		int64_t message, index;
 	} before[PART_KINDS];
-	size_t at = 0;
+	size_t at = 0, first = like && like_parts <= nparts ? like_parts : 0;
 
-	b->n = 0;
+	b->n = b->alike = 0;
+	b->like = NULL;
 	buf_reset(&b->literals);
 	struct body_item *grown = array_grow(b->items, &b->capacity, 2 * nparts + 1, sizeof(*grown));
 	if (!grown)
@@ -71,7 +92,16 @@ int body_items_build(struct body_items *b, const struct prompt *p, size_t nparts
 	b->items = grown;
 	for (size_t k = 0; k < PART_KINDS; k++)
 		before[k].message = before[k].index = -1;
-	for (size_t i = 0; i < nparts; i++) {
+	if (first > 0) {
+		if (copy_items(b, like, first) < 0)
+			return -1;
+		at = p->parts[first - 1].offset + p->parts[first - 1].bytes;
+		for (size_t i = 0; i < first; i++) {
+			before[p->parts[i].kind].message = p->parts[i].message;
+			before[p->parts[i].kind].index = p->parts[i].index;
+		}
+	}
+	for (size_t i = first; i < nparts; i++) {
 		const struct prompt_part *part = &p->parts[i];
 		int64_t step = (int64_t)part->message - before[part->kind].message;
 		int64_t usual = step == 0 ? before[part->kind].index + 1 : 0;
@@ -104,7 +134,7 @@ static bool same(const struct body_items *a, size_t i, const struct body_items *
 
 size_t body_likeness(const struct body_items *a, const struct body_items *b)
 {
-	size_t shorter = a->n < b->n ? a->n : b->n, head = 0, tail = 0;
+	size_t shorter = a->n < b->n ? a->n : b->n, head = b->like == a ? b->alike : 0, tail = 0;
 	while (head < shorter && same(a, head, b, head))
 		head++;
 	while (head + tail < shorter && same(a, a->n - 1 - tail, b, b->n - 1 - tail))
@@ -114,7 +144,7 @@ size_t body_likeness(const struct body_items *a, const struct body_items *b)
 
 static size_t run_length(const struct body_items *base, size_t p, const struct body_items *to, size_t j)
 {
-	size_t n = 0;
+	size_t n = p == j && to->like == base && p < to->alike ? to->alike - p : 0;
 	while (p + n < base->n && j + n < to->n && same(base, p + n, to, j + n))
 		n++;
 	return n;
@@ -127,6 +157,8 @@ static size_t find_run(const struct body_items *base, const struct body_items *t
 {
 	const struct body_item *item = &to->items[j];
 
+	if (expected == j && to->like == base && j < to->alike)
+		return j;
 	if (expected < base->n && same(base, expected, to, j)) {
 		if (item->part != BODY_LITERAL || item->bytes >= RUN_LITERAL_MIN ||
 		    run_length(base, expected, to, j) > 1)

@@ -42,6 +42,9 @@ struct body_items {
 	struct body_item *items;
 	size_t n, capacity;
 	struct buf literals;
+	/* The first `alike` are those of these other items, which may be gone; 0: not known. */
+	const struct body_items *like;
+	size_t alike;
 };
 
 /* One segment of a delta: count > 0: that many segments of the base from `start` on; 0: item `start` of the new body.
@@ -66,8 +69,12 @@ size_t body_usable_parts(const struct prompt *p, size_t body_bytes);
 
 void body_items_init(struct body_items *b);
 void body_items_release(struct body_items *b);
-/* Takes the body apart; ids has the numbers of the first nparts parts. -1: no memory. */
-int body_items_build(struct body_items *b, const struct prompt *p, size_t nparts, const uint32_t *ids, struct str body);
+/*
+ * Takes the body apart; ids has the numbers of the first nparts parts. like: items of another body (NULL: none) whose
+ * first like_parts parts, and all that is before and between them, are the same. -1: no memory.
+ */
+int body_items_build(struct body_items *b, const struct prompt *p, size_t nparts, const uint32_t *ids, struct str body,
+		     const struct body_items *like, size_t like_parts);
 
 /* Segments at both ends that the two share: how well the one would serve as the other's base. */
 size_t body_likeness(const struct body_items *a, const struct body_items *b);

@@ -40,6 +40,7 @@ struct trace_writer {
 	uint32_t nparts;
 	struct part_key *keys; /* by id */
 	size_t keys_capacity;
+	uint64_t last_exchange;
 	uint32_t *last_ids; /* of the exchange before, which the next one most likely repeats */
 	size_t nlast, last_capacity;
 	uint64_t nexchanges;
@@ -157,15 +158,24 @@ static bool find_beside(const struct trace_writer *w, const struct part_key *key
 	return false;
 }
 
-static void remember_ids(struct trace_writer *w, size_t nparts)
+static void remember_ids(struct trace_writer *w, uint64_t exchange, size_t nparts)
 {
 	uint32_t *ids = w->last_ids;
 	size_t capacity = w->last_capacity;
 	w->last_ids = w->ids;
 	w->last_capacity = w->ids_capacity;
 	w->nlast = nparts;
+	w->last_exchange = exchange;
 	w->ids = ids;
 	w->ids_capacity = capacity;
+}
+
+/* So many parts at the beginning are those of the exchange before. */
+static size_t parts_of_last(const struct trace_writer *w, const struct exchange *x, size_t nparts)
+{
+	if (x->same_parts == 0 || x->same_as != w->last_exchange || x->same_parts > nparts || x->same_parts > w->nlast)
+		return 0;
+	return x->same_parts;
 }
 
 /* Writes the parts that the trace does not have yet, and fills w->ids. Returns the number of lines, -1 without memory.
@@ -173,13 +183,17 @@ static void remember_ids(struct trace_writer *w, size_t nparts)
 static int64_t write_parts(struct trace_writer *w, struct buf *to, const struct exchange *x, size_t nparts)
 {
 	int64_t lines = 0;
-	size_t beside = 0;
+	size_t beside = 0, known_parts = parts_of_last(w, x, nparts);
 
 	uint32_t *grown = array_grow(w->ids, &w->ids_capacity, nparts, sizeof(*grown));
 	if (!grown)
 		return -1;
 	w->ids = grown;
-	for (size_t i = 0; i < nparts; i++) {
+	if (known_parts) {
+		memcpy(w->ids, w->last_ids, known_parts * sizeof(*w->ids));
+		beside = known_parts;
+	}
+	for (size_t i = known_parts; i < nparts; i++) {
 		const struct prompt_part *part = &x->prompt.parts[i];
 		const struct part_key key = key_of(part);
 		struct known_part *known;
@@ -262,7 +276,9 @@ void trace_writer_exchange(struct trace_writer *w, struct exchange *x)
 			put_word(&key, words[i]);
 		put_word(&server, x->peer);
 		buf_printf(&server, "%d", (int)x->api);
-		failed = body_items_build(&w->items, &x->prompt, nparts, w->ids, body) < 0 || !buf_reserve(&key, 0);
+		const struct body_items *like = parts_of_last(w, x, nparts) ? bases_of(&w->bases, x->same_as) : NULL;
+		failed = body_items_build(&w->items, &x->prompt, nparts, w->ids, body, like, x->same_parts) < 0 ||
+			 !buf_reserve(&key, 0);
 	}
 	if (has_body && !failed) {
 		base = bases_find(&w->bases, key.p, buf_str(&server).p, &w->items);
@@ -278,7 +294,7 @@ void trace_writer_exchange(struct trace_writer *w, struct exchange *x)
 		forget_parts(w, parts_before);
 	} else {
 		w->nexchanges++;
-		remember_ids(w, nparts);
+		remember_ids(w, x->id, nparts);
 		if (has_body)
 			bases_remember(&w->bases, base, w->ops.copied, key.p, buf_str(&server).p, x->id, &w->items);
 	}

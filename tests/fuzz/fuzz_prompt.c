@@ -17,13 +17,15 @@ static void check(bool ok)
 		abort();
 }
 
+/* same: how far the bodies are known to be the same. */
 static int parse(enum kvs_llm_api api, struct str body, const struct prompt *previous, struct str previous_body,
-		 struct prompt *out)
+		 size_t same, struct prompt *out)
 {
+	struct prompt_previous before = {previous, previous_body, same};
 	struct prompt_request request;
 	const char *error = NULL;
 	size_t offset = 0, end = 0;
-	int r = prompt_parse(api, body, previous, previous_body, out, &request, &error, &offset);
+	int r = prompt_parse(api, body, previous ? &before : NULL, out, &request, &error, &offset);
 
 	check((r == 0) == !error && offset <= body.n);
 	for (size_t i = 0; i < out->nparts; i++) {
@@ -63,15 +65,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	prompt_init(&whole);
 	prompt_init(&part);
 	prompt_init(&again);
-	int r = parse(api, body, NULL, STR_NONE, &whole);
-	parse(api, body, &whole, body, &again);
-	check_same(&whole, &again);
-	int cut_r = parse(api, cut, NULL, STR_NONE, &part);
+	int r = parse(api, body, NULL, STR_NONE, 0, &whole);
+	for (int told = 0; told < 2; told++) {
+		parse(api, body, &whole, body, told ? body.n : 0, &again);
+		check_same(&whole, &again);
+	}
+	check(prompt_same_parts(&whole, &again, body.n) == whole.nparts);
+	int cut_r = parse(api, cut, NULL, STR_NONE, 0, &part);
 	check(r < 0 || cut_r < 0 || cut.n == body.n || strchr(" \t\r\n", body.p[cut.n]));
 	/* What would become a single part of a tool's message may be several as long as its role is not known. */
 	check(r < 0 || api == KVS_API_OPENAI_CHAT || part.nparts <= whole.nparts);
-	parse(api, body, &part, cut, &again);
-	check_same(&whole, &again);
+	for (int told = 0; told < 2; told++) {
+		parse(api, body, &part, cut, told ? cut.n : 0, &again);
+		check_same(&whole, &again);
+	}
 	prompt_release(&whole);
 	prompt_release(&part);
 	prompt_release(&again);

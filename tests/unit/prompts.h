@@ -24,13 +24,20 @@ struct parsed {
 	size_t error_offset;
 };
 
+/* Whether parse_after tells how far the bodies are the same. */
+static bool tell_same = true;
+
 static inline void parse_after(struct parsed *out, enum kvs_llm_api api, struct str body, const struct parsed *previous,
 			       struct str previous_body)
 {
+	struct prompt_previous before = {.prompt = previous ? &previous->prompt : NULL, .body = previous_body};
+	while (tell_same && before.same < body.n && before.same < previous_body.n &&
+	       body.p[before.same] == previous_body.p[before.same])
+		before.same++;
 	*out = (struct parsed){.error_offset = SIZE_MAX};
 	prompt_init(&out->prompt);
-	out->result = prompt_parse(api, body, previous ? &previous->prompt : NULL, previous_body, &out->prompt,
-				   &out->request, &out->error, &out->error_offset);
+	out->result = prompt_parse(api, body, previous ? &before : NULL, &out->prompt, &out->request, &out->error,
+				   &out->error_offset);
 	size_t end = 0;
 	uint64_t kind_bytes[PART_KINDS] = {0};
 	for (size_t i = 0; i < out->prompt.nparts; i++) {

@@ -355,8 +355,8 @@ static void test_reuse(void **state)
 	(void)state;
 
 	prompt_init(&p);
-	assert_int_equal(prompt_parse(A, STR(TURN_3), NULL, STR_NONE, &p, &r, &error, &offset), 0);
-	assert_int_equal(prompt_parse(A, STR(SYS("\"x\"")), NULL, STR_NONE, &p, &r, &error, &offset), 0);
+	assert_int_equal(prompt_parse(A, STR(TURN_3), NULL, &p, &r, &error, &offset), 0);
+	assert_int_equal(prompt_parse(A, STR(SYS("\"x\"")), NULL, &p, &r, &error, &offset), 0);
 	assert_int_equal(p.nparts, 1);
 	assert_int_equal(p.messages, 0);
 	assert_int_equal(p.tools, 0);

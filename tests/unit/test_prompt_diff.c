@@ -34,7 +34,7 @@ static void make_trace(const char *const *bodies, size_t n, enum kvs_llm_api api
 		buf_puts(&x.request.body, bodies[i]);
 		x.request.body_bytes = x.request.body.n;
 		x.request.body_sha256 = digest_of(buf_str(&x.request.body));
-		if (prompt_parse(api, buf_str(&x.request.body), NULL, STR_NONE, &x.prompt, &request, &wrong, &offset))
+		if (prompt_parse(api, buf_str(&x.request.body), NULL, &x.prompt, &request, &wrong, &offset))
 			fail_msg("%s at %zu", wrong, offset);
 		trace_writer_exchange(w, &x);
 		exchange_release(&x);

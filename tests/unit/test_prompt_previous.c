@@ -24,7 +24,7 @@ static size_t count_marked(const struct prompt *p)
 }
 
 /* With or without a previous request the result is the same. */
-static void check_same_with_previous(enum kvs_llm_api api, const char *before, const char *now)
+static void check_one_with_previous(enum kvs_llm_api api, const char *before, const char *now)
 {
 	struct parsed previous, alone, after;
 
@@ -38,7 +38,8 @@ static void check_same_with_previous(enum kvs_llm_api api, const char *before, c
 	for (size_t i = 0; i < alone.prompt.nlist; i++) {
 		const struct prompt_message *x = &alone.prompt.list[i], *y = &after.prompt.list[i];
 		assert_true(x->offset == y->offset && x->bytes == y->bytes && x->first_part == y->first_part &&
-			    x->nparts == y->nparts && x->head == y->head && x->head_after == y->head_after);
+			    x->nparts == y->nparts && x->message == y->message && x->head == y->head &&
+			    x->head_after == y->head_after);
 	}
 	assert_int_equal(alone.prompt.nparts, after.prompt.nparts);
 	if (alone.prompt.nparts)
@@ -49,6 +50,14 @@ static void check_same_with_previous(enum kvs_llm_api api, const char *before, c
 	prompt_release(&previous.prompt);
 	prompt_release(&alone.prompt);
 	prompt_release(&after.prompt);
+}
+
+static void check_same_with_previous(enum kvs_llm_api api, const char *before, const char *now)
+{
+	tell_same = false;
+	check_one_with_previous(api, before, now);
+	tell_same = true;
+	check_one_with_previous(api, before, now);
 }
 
 static void test_previous(void **state)
