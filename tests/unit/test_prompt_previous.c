@@ -204,10 +204,30 @@ static void test_previous_messages(void **state)
 #undef FIRST
 }
 
+/* Between two messages that are taken over at once there must not have been one that is no object. */
+static void test_previous_gaps(void **state)
+{
+	static const char *const between[] = {"null", "\"x\"", "1", "[]", "{}", "{\"role\":\"user\",\"content\":[]}"};
+	char one[256], two[256];
+	(void)state;
+	for (size_t i = 0; i < sizeof(between) / sizeof(*between); i++) {
+		const char *head = "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}",
+			   *tail = "{\"role\":\"user\",\"content\":\"b\"}";
+		snprintf(one, sizeof(one), "%s,%s,%s,%s]}", head, between[i], tail, tail);
+		snprintf(two, sizeof(two), "%s,%s,%s,%s,{\"role\":\"user\",\"content\":\"c\"}]}", head, between[i],
+			 tail, tail);
+		check_same_with_previous(A, one, two);
+		check_same_with_previous(A, two, one);
+		check_same_with_previous(O, one, two);
+		check_same_with_previous(O, two, one);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_previous_messages),
+		cmocka_unit_test(test_previous_gaps),
 		cmocka_unit_test(test_previous),
 		cmocka_unit_test(test_previous_shifted),
 		cmocka_unit_test(test_previous_other_role),
