@@ -83,36 +83,66 @@ static void tile(struct page *p, const char *what, const char *number, const cha
 	html_close(&p->h);
 }
 
+/* A count, rounded, with its value beside it for programs. */
+static void tile_count(struct page *p, const char *what, enum tokens_basis basis, int64_t count, const char *more)
+{
+	char number[UNITS_CHARS], value[32];
+
+	snprintf(value, sizeof(value), "%lld", (long long)count);
+	html_open(&p->h, "li", HTML_END);
+	html_element(&p->h, "span", NULL, what);
+	html_open(&p->h, "b", HTML_END);
+	if (basis != TOKENS_NONE && count != TOKENS_UNKNOWN) {
+		html_open(&p->h, "data", "value", value, HTML_END);
+		html_text(&p->h, part_count(basis, count, number));
+		html_close(&p->h);
+	} else {
+		html_text(&p->h, part_count(basis, count, number));
+	}
+	html_close(&p->h);
+	html_element(&p->h, "span", NULL, more);
+	html_close(&p->h);
+}
+
+/* Prefilled tokens: as in the headline; where that has none, what why lets estimate of each request. */
+static struct cost_tokens prefilled(const struct page *p)
+{
+	struct cost_tokens sum = p->cost->tokens;
+
+	if (sum.basis != TOKENS_NONE)
+		return sum;
+	sum = (struct cost_tokens){.basis = TOKENS_NONE};
+	for (size_t i = 0; i < p->report->nexchanges; i++) {
+		struct cost_use use = cost_use_of(p->report, p->cost, p->why, i);
+		sum.unknown += use.basis == TOKENS_NONE && !p->report->exchanges[i].counts_only;
+		if (use.basis == TOKENS_NONE)
+			continue;
+		sum.again += use.again;
+		sum.prefilled += use.again + use.new;
+		sum.basis = tokens_basis_join(sum.basis, use.basis);
+	}
+	return sum;
+}
+
 static void tiles(struct page *p)
 {
 	const struct report_tokens *t = &p->report->all.tokens;
 	const struct cost_seconds *s = &p->cost->all;
 	const struct cost_speedup *fast = &p->cost->speedup;
-	int64_t again = 0, fresh = 0;
-	enum tokens_basis basis = TOKENS_NONE;
-	uint64_t unknown = 0;
+	const struct cost_tokens sum = prefilled(p);
 	char number[UNITS_CHARS], more[96], of[UNITS_CHARS];
 
-	for (size_t i = 0; i < p->report->nexchanges; i++) {
-		struct cost_use use = cost_use_of(p->report, p->cost, p->why, i);
-		unknown += use.basis == TOKENS_NONE && !p->report->exchanges[i].counts_only;
-		if (use.basis == TOKENS_NONE)
-			continue;
-		again += use.again;
-		fresh += use.new;
-		basis = tokens_basis_join(basis, use.basis);
-	}
 	html_open(&p->h, "ul", "class", "tiles", HTML_END);
 	snprintf(more, sizeof(more), "tokens in %llu requests", (unsigned long long)p->report->all.requests);
-	tile(p, "Prompts", part_count(t->basis, t->sent, number), more);
-	if (basis != TOKENS_NONE && t->sent > 0)
-		snprintf(more, sizeof(more), "tokens, %.0f %% of all", 100.0 * (double)again / (double)t->sent);
+	tile_count(p, "Prompts", t->basis, t->sent, more);
+	if (sum.basis != TOKENS_NONE && t->sent > 0)
+		snprintf(more, sizeof(more), "tokens, %.0f %% of all", 100.0 * (double)sum.again / (double)t->sent);
 	else
 		snprintf(more, sizeof(more), "not known");
-	if (unknown > 0)
-		snprintf(more, sizeof(more), "tokens; %llu requests not known", (unsigned long long)unknown);
-	tile(p, "Prefilled again", part_count(basis, again, number), more);
-	tile(p, "New", part_count(basis, fresh, number), "tokens that nobody could reuse");
+	if (sum.unknown > 0)
+		snprintf(more, sizeof(more), "tokens; %llu requests not known", (unsigned long long)sum.unknown);
+	tile_count(p, "Prefilled again", sum.basis, sum.again, more);
+	tile_count(p, "New", sum.basis, sum.prefilled - sum.again, "tokens that nobody could reuse");
 	snprintf(number, sizeof(number), "%llu", (unsigned long long)p->why->unexpected);
 	snprintf(more, sizeof(more), "and %llu expected", (unsigned long long)(p->why->nmisses - p->why->unexpected));
 	tile(p, "Unexpected misses", number, more);

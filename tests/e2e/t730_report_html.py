@@ -45,7 +45,7 @@ def same_numbers(what, traces, *engine):
     text, root = page(traces, *engine)
     t.equal(list(problems(text, root)), [], f"{what}: well-formed, self-contained, every chart named")
     paths = traces if isinstance(traces, list) else [traces]
-    data = json.loads(kvscope("report", "--json", *paths).out)
+    data = json.loads(kvscope("report", "--json", *engine, *paths).out)
     rows = table(root, "tokens", ["request", "prompt"])
     wrong = [(x["id"], row) for x, row in zip(data["exchanges"], rows) if not (
         row[0][0].split()[0].split(":")[-1] == str(x["id"]) and row[0][0].split()[1] == x["lineage"] and
@@ -74,6 +74,16 @@ def same_numbers(what, traces, *engine):
     t.equal([(r[0][0], number(r[1]), number(r[3]), number(r[4])) for r in systems],
             [(s["fingerprint"][:12], s["requests"], s["bytes"], s["tokens"]) for s in data["system_prompts"]],
             f"{what}: system prompts as in --json")
+    tiles = {li[0].text: li[1] for li in root.iter("li") if len(li) == 3 and li[1].tag == "b"}
+    value = lambda what: next((int(d.get("value")) for d in tiles[what].iter("data")), None)
+    said = data["prefilled"]
+    if said["again"] is not None:
+        lead = " ".join("".join(next(p for p in root.iter("p") if p.get("class") == "lead").itertext()).split())
+        shown = "".join(tiles["Prefilled again"].itertext()).lstrip("~")
+        headline = " ".join(kvscope("report", *engine, *paths).out.split("Where the time went")[0].split())
+        t.ok((value("Prompts"), value("Prefilled again"), value("New")) == (data["tokens"]["sent"], said["again"], said["tokens"] - said["again"]) and
+             lead in headline and (said["again"] == 0 or f"{shown} were prefilled again" in lead or f"{shown} prompt tokens were prefilled again" in lead),
+             f"{what}: the tiles are the headline's numbers and those of --json", (shown, lead, said, headline[:400]))
     return text, root, data
 
 
