@@ -35,10 +35,10 @@ static const char *const examples[] = {
 	NULL,
 };
 
-static void read_settings(struct settings *out)
+static void read_settings(char *const *command, struct settings *out, struct sources *sources)
 {
 	const char *config = getenv("CLAUDE_CONFIG_DIR"), *home = getenv("HOME");
-	char user[PATH_MAX] = "";
+	char user[PATH_MAX] = "", state[PATH_MAX] = "";
 	char *cwd = getcwd(NULL, 0);
 
 	if (config && *config)
@@ -48,6 +48,11 @@ static void read_settings(struct settings *out)
 	const struct settings_places places = {
 		.managed = MANAGED, .project = cwd ? cwd : ".", .user = user[0] ? user : NULL};
 	settings_read(&places, out);
+	if ((config && *config) || (home && *home))
+		snprintf(state, sizeof(state), "%.4000s/.claude.json", config && *config ? config : home);
+	const struct sources_places where = {
+		.project = places.project, .user = state[0] ? state : NULL, .command = command};
+	sources_read(&where, out, sources);
 	free(cwd);
 }
 
@@ -126,6 +131,7 @@ static int run_doctor(const struct command_line *cl)
 	struct engine_facts facts = {0};
 	struct program program;
 	struct settings settings;
+	struct sources sources;
 	struct backend backend = {0};
 	struct doctor doctor = {0};
 	bool known;
@@ -138,9 +144,10 @@ static int run_doctor(const struct command_line *cl)
 		msg_error("doctor: %s", program.detail);
 		goto out;
 	}
-	read_settings(&settings);
+	read_settings(cl->nargs > 0 ? cl->args : usual, &settings, &sources);
 	const struct doctor_input in = {.program = &program,
 					.settings = &settings,
+					.sources = &sources,
 					.facts = option_given(cl, OPT_BACKEND) ? &facts : NULL,
 					.backend = known ? &backend : NULL};
 	if (doctor_build(&in, &doctor) < 0)

@@ -9,6 +9,7 @@
 
 #include "doctor/program.h"
 #include "doctor/settings.h"
+#include "doctor/sources.h"
 #include "engines/detect.h"
 
 enum doctor_when {
@@ -38,6 +39,7 @@ struct doctor_finding {
 struct doctor_input {
 	const struct program *program;
 	const struct settings *settings;
+	const struct sources *sources;    /* NULL: not looked for */
 	const struct engine_facts *facts; /* NULL: no backend was asked */
 	const struct backend *backend;    /* NULL: not known: every entry that some backend suffers from counts */
 };

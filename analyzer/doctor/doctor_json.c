@@ -104,6 +104,24 @@ static void finding(struct json_out *j, const struct doctor_finding *f)
 	json_out_end(j);
 }
 
+static void sources(struct json_out *j, const struct sources *s)
+{
+	json_out_array(j, "sources");
+	for (size_t i = 0; s && i < s->n; i++) {
+		json_out_object(j, NULL);
+		json_out_cstr(j, "kind", source_kind_name(s->list[i].kind));
+		json_out_cstr(j, "name", s->list[i].name);
+		json_out_cstr(j, "from", s->list[i].from);
+		json_out_array(j, "can");
+		for (const char *const *name = source_breakers(s->list[i].kind); *name; name++)
+			json_out_cstr(j, NULL, *name);
+		json_out_end(j);
+		json_out_cstr(j, "fix", source_fix(s->list[i].kind));
+		json_out_end(j);
+	}
+	json_out_end(j);
+}
+
 void doctor_json(const struct doctor *d, struct buf *to)
 {
 	struct json_out out, *j = &out;
@@ -122,6 +140,7 @@ void doctor_json(const struct doctor *d, struct buf *to)
 	for (size_t i = 0; i < d->n; i++)
 		finding(j, &d->findings[i]);
 	json_out_end(j);
+	sources(j, d->in.sources);
 	json_out_object(j, "env");
 	for (size_t i = 0; i < n; i++) {
 		char name[64];

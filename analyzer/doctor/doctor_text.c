@@ -190,6 +190,56 @@ static void names(struct page *p, enum doctor_when when, const char *title)
 	buf_putc(p->to, '\n');
 }
 
+/* The names of a kind, those of one file together. */
+static void source_names(struct page *p, const struct sources *s, enum source_kind kind)
+{
+	const char *before = " ", *from = NULL;
+	for (size_t i = 0; i < s->n; i++) {
+		const struct source *one = &s->list[i];
+		if (one->kind != kind)
+			continue;
+		if (from && strcmp(from, one->from) != 0) {
+			buf_printf(p->to, " (");
+			units_text(p->to, from, 80, false);
+			buf_putc(p->to, ')');
+		}
+		buf_puts(p->to, before);
+		units_text(p->to, one->name, 60, false);
+		before = ", ";
+		from = one->from;
+	}
+	buf_puts(p->to, " (");
+	units_text(p->to, from, 80, false);
+	buf_puts(p->to, ")\n");
+}
+
+/* What the user has set up that can break it, depending on what that does. */
+static void sources(struct page *p)
+{
+	static const char *const what[] = {[SOURCE_MCP_SERVER] = "MCP servers",
+					   [SOURCE_HOOK_REMINDER] = "hooks",
+					   [SOURCE_HOOK_RESULT] = "hooks around tools"};
+	const struct sources *s = p->d->in.sources;
+
+	if (!s || s->n == 0)
+		return;
+	buf_printf(p->to, "\n%sCan break it, depending on what they do%s\n", p->style->bold, p->style->reset);
+	for (int kind = 0; kind < SOURCE_KINDS; kind++) {
+		size_t n = 0;
+		for (size_t i = 0; i < s->n; i++)
+			n += s->list[i].kind == (enum source_kind)kind;
+		if (n == 0)
+			continue;
+		buf_printf(p->to, "  %s:", what[kind]);
+		source_names(p, s, (enum source_kind)kind);
+		buf_printf(p->to, "      %s:", source_words((enum source_kind)kind));
+		const char *const *names = source_breakers((enum source_kind)kind);
+		for (size_t i = 0; names[i]; i++)
+			buf_printf(p->to, "%s%s", i ? ", " : " ", names[i]);
+		buf_printf(p->to, "\n      %s\n", source_fix((enum source_kind)kind));
+	}
+}
+
 /* As it can be pasted into a settings file. */
 static void block(struct page *p)
 {
@@ -230,6 +280,7 @@ void doctor_text(const struct doctor *d, const struct text_style *style, struct 
 		findings(&p, DOCTOR_SOMETIMES, "Breaks it where something changes");
 	else
 		names(&p, DOCTOR_SOMETIMES, "Breaks it where something changes");
+	sources(&p);
 	if (style->all)
 		findings(&p, DOCTOR_NEVER, "Does not apply");
 	else if (never > 0)

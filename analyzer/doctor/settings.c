@@ -10,7 +10,7 @@
 
 #define FILE_BYTES_MAX ((size_t)4 << 20)
 
-static void read_file(struct settings_file *f)
+void settings_file_read(struct settings_file *f)
 {
 	struct buf text;
 	ssize_t n = 1;
@@ -54,7 +54,7 @@ void settings_read(const struct settings_places *places, struct settings *out)
 		snprintf(out->files[SETTINGS_USER].path, PATH_MAX, "%s/settings.json", places->user);
 	for (int i = 0; i < SETTINGS_FILES; i++)
 		if (out->files[i].path[0])
-			read_file(&out->files[i]);
+			settings_file_read(&out->files[i]);
 }
 
 void settings_release(struct settings *s)

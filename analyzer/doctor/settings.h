@@ -37,6 +37,8 @@ struct settings_places {
 	const char *user;    /* a folder: $CLAUDE_CONFIG_DIR or ~/.claude; NULL: none */
 };
 
+/* Reads f->path, a JSON object; what is wrong stands in f->error. The caller deletes f->json. */
+void settings_file_read(struct settings_file *f);
 /* Never fails as a whole; what cannot be read says so in its entry. settings_release. */
 void settings_read(const struct settings_places *places, struct settings *out);
 void settings_release(struct settings *s);

@@ -191,4 +191,42 @@ for name, args in (("no URL", ("--backend", "ftp://x", "--", new)), ("no such en
     t.ok(run.status == 2 and run.out == "" and run.err.startswith("kvscope: ") and run.err.count("\n") == 1
          and "hunter2" not in run.err, f"{name}: status 2, one line", run.out + run.err)
 t.equal(doctor("--fast").status, 2, "no such option: status 2")
+
+# ---- MCP servers and hooks: what can break the prefix, depending on what they do
+for file in (HOME / ".claude/settings.json", PROJECT / ".claude/settings.json", PROJECT / ".claude/settings.local.json"):
+    file.unlink(missing_ok=True)
+t.equal(document("--", new)["sources"], [], "nothing is set up: nothing is said")
+t.ok("depending on what they do" not in doctor("--", new).out, "nor in the text")
+settings(PROJECT / ".mcp.json", {"mcpServers": {"github": {"command": "SECRET-COMMAND"}, "jira": {"url": "http://x"}, "off": {}}})
+settings(HOME / ".claude.json", {"mcpServers": {"notes": {}}, "projects": {str(PROJECT): {"mcpServers": {"here": {}}},
+                                                                            "/elsewhere": {"mcpServers": {"there": {}}}}})
+settings(HOME / ".claude/settings.json", {"hooks": {"UserPromptSubmit": [{"hooks": [{"type": "command", "command": "SECRET-COMMAND"}]}],
+                                                    "PostToolUse": [{"hooks": []}], "Stop": [{"hooks": []}], "SessionStart": []}})
+settings(PROJECT / ".claude/settings.local.json", {"disabledMcpjsonServers": ["off"], "enabledMcpjsonServers": ["github"]})
+more = t.path("more.json")
+settings(more, {"mcpServers": {"db": {}}})
+
+
+def found(*args):
+    return {(s["kind"], s["name"]) for s in document("--", *args)["sources"]}
+
+
+hooks = {("hook", "UserPromptSubmit"), ("hook", "PostToolUse")}
+servers = {("mcp_server", name) for name in ("github", "jira", "notes", "here")}
+t.equal(found(new), hooks | servers, "servers of .mcp.json and .claude.json that are not switched off, hooks that reach the prompt")
+t.equal(found(new, "--mcp-config", more, '{"mcpServers":{"inline":{}}}', "-p", "x"),
+        hooks | servers | {("mcp_server", "db"), ("mcp_server", "inline")}, "--mcp-config: files and JSON")
+t.equal(found(new, f"--mcp-config={more}", "--strict-mcp-config"), hooks | {("mcp_server", "db")}, "--strict-mcp-config: these alone")
+can = {s["name"]: s["can"] for s in document("--", new)["sources"]}
+t.equal((can["github"], can["UserPromptSubmit"], can["PostToolUse"]),
+        (["tools_grown", "tools_reordered", "tools_changed"], ["reminder_changed", "reminder_migrated"], ["reminder_folded_into_tool_result"]),
+        "each with what it can be behind")
+text = doctor("--", new).out
+t.ok("MCP servers: github, jira (.mcp.json)" in text and "can come late or in another order" in text and "hooks: UserPromptSubmit" in text,
+     "the text says that they can, not that they do", text)
+t.ok("SECRET" not in text + json.dumps(document("--", new)), "commands are not read out")
+settings(HOME / ".claude/settings.json", {"disableAllHooks": True, "hooks": {"UserPromptSubmit": [{"hooks": []}]}})
+t.equal(found(new), servers, "hooks that are switched off are none")
+settings(PROJECT / ".mcp.json", "{broken")
+t.equal(found(new), servers - {("mcp_server", "github"), ("mcp_server", "jira")}, "a file that is no JSON is passed over")
 t.done()
