@@ -3,10 +3,15 @@
 #include "cli/msg.h"
 #include "cmd/show.h"
 #include "trace/excerpt.h"
+#include "trace/line_diff.h"
 #include "trace/prompt_diff.h"
+#include "why/signs.h"
 
 /* Differing parts listed for people; a program gets all of them. */
 #define LISTED_MAX 40
+/* Of a system block that changed. */
+#define LINES_SHOWN 40
+#define BLOCK_MAX ((size_t)16 << 20)
 
 static const char *const change_names[] = {
 	[PROMPT_ADDED] = "added",
@@ -64,6 +69,30 @@ static void place_text(struct buf *to, const struct sides *s)
 			   d->place.new_text, c.reset);
 }
 
+/* A system block that changed, line by line. */
+static void lines_text(struct buf *to, const struct sides *s, const struct prompt_difference *x)
+{
+	uint32_t parts[] = {s->d->old_parts[x->old_part].part, s->d->new_parts[x->new_part].part};
+	struct buf texts[2], lines;
+	struct line_diff counts;
+	bool kept = true;
+
+	buf_init(&lines, BLOCK_MAX);
+	for (int i = 0; i < 2; i++) {
+		buf_init(&texts[i], BLOCK_MAX);
+		kept = kept && signs_part_text(s->t, parts[i], &texts[i]) == 0;
+	}
+	if (kept && line_diff(buf_str(&texts[0]), buf_str(&texts[1]), "      ", LINES_SHOWN, &counts, &lines) == 0) {
+		buf_printf(to, "    %zu of its lines removed, %zu added\n", counts.removed, counts.added);
+		buf_append_str(to, buf_str(&lines));
+		if (counts.left_out)
+			buf_printf(to, "      … and %zu lines more\n", counts.left_out);
+	}
+	for (int i = 0; i < 2; i++)
+		buf_release(&texts[i]);
+	buf_release(&lines);
+}
+
 static void diff_text(struct buf *to, const struct sides *s)
 {
 	const struct prompt_diff *d = s->d;
@@ -83,6 +112,8 @@ static void diff_text(struct buf *to, const struct sides *s)
 		buf_printf(to, "  %s%s%s, %llu bytes\n", part->role == ROLE_NONE ? "" : part_role_name(part->role),
 			   part->role == ROLE_NONE ? "" : " ", block_type_name(part->block),
 			   (unsigned long long)part->normalised_bytes);
+		if (d->list[i].change == PROMPT_CHANGED && part->kind == PART_SYSTEM)
+			lines_text(to, s, &d->list[i]);
 	}
 	if (d->n > LISTED_MAX)
 		buf_printf(to, "  … and %zu more (--json lists all)\n", d->n - LISTED_MAX);

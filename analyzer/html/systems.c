@@ -2,7 +2,9 @@
 /* System prompts by fingerprint, and where they differ. */
 #include "html/parts.h"
 
+#include "trace/line_diff.h"
 #include "trace/prompt_place.h"
+#include "why/signs.h"
 
 #include <stdlib.h>
 
@@ -10,6 +12,8 @@
 #define LISTED 200
 #define COMPARED 6
 #define BLOCKS_MAX 64
+#define LINES_SHOWN 24 /* of a block that differs */
+#define BLOCK_MAX ((size_t)16 << 20)
 
 /* The system blocks of one request, the billing block left out. */
 struct blocks {
@@ -95,9 +99,44 @@ static void short_name(const struct report_system *s, char out[16])
 	snprintf(out, 16, "%.12s", hex);
 }
 
-static void describe(struct page *p, const struct report_system *a, const struct report_system *b,
-		     const struct parting *d, bool longer)
+/* The block that differs, line by line. */
+static void lines(struct page *p, const struct blocks *a, const struct blocks *b, size_t block)
 {
+	struct buf old, new, text;
+	struct line_diff counts;
+	char words[80];
+
+	buf_init(&old, BLOCK_MAX);
+	buf_init(&new, BLOCK_MAX);
+	buf_init(&text, BLOCK_MAX);
+	if (signs_part_text(a->trace, a->parts[block].part, &old) == 0 &&
+	    signs_part_text(b->trace, b->parts[block].part, &new) == 0 &&
+	    line_diff(buf_str(&old), buf_str(&new), "", LINES_SHOWN, &counts, &text) == 0) {
+		html_open(&p->h, "pre", HTML_END);
+		for (size_t at = 0; at < text.n;) {
+			const char *line = text.p + at, *end = memchr(line, '\n', text.n - at);
+			size_t n = end ? (size_t)(end - line) : text.n - at;
+			const char *tag = *line == '-' ? "del" : *line == '+' ? "ins" : "span";
+			html_open(&p->h, tag, HTML_END);
+			html_printf(&p->h, "%.*s%s", (int)n, line, *tag == 's' ? "\n" : "");
+			html_close(&p->h);
+			at += n + 1;
+		}
+		html_close(&p->h);
+		snprintf(words, sizeof(words), "%zu more lines differ or stand beside them.", counts.left_out);
+		if (counts.left_out)
+			part_note(p, words);
+	}
+	buf_release(&old);
+	buf_release(&new);
+	buf_release(&text);
+}
+
+static void describe(struct page *p, const struct report_system *a, const struct report_system *b,
+		     const struct blocks *from, const struct blocks *to, const struct parting *d)
+{
+	bool longer = to->n > d->block;
+
 	struct html *h = &p->h;
 	char name[16];
 
@@ -118,16 +157,8 @@ static void describe(struct page *p, const struct report_system *a, const struct
 	}
 	html_text(h, ".");
 	html_close(h);
-	if (!d->known || !d->place.old_text || !d->place.new_text)
-		return;
-	html_open(h, "pre", HTML_END);
-	html_open(h, "del", HTML_END);
-	html_printf(h, "- %s", d->place.old_text);
-	html_close(h);
-	html_open(h, "ins", HTML_END);
-	html_printf(h, "+ %s", d->place.new_text);
-	html_close(h);
-	html_close(h);
+	if (d->known && d->place.old_text && d->place.new_text)
+		lines(p, from, to, d->block);
 }
 
 /* Each of the first few against the one among those listed before it that it is most like. */
@@ -158,7 +189,7 @@ static void differences(struct page *p)
 			}
 		}
 		if (base != SIZE_MAX)
-			describe(p, &r->systems[base], &r->systems[i], &best, blocks[i].n > best.block);
+			describe(p, &r->systems[base], &r->systems[i], &blocks[base], &blocks[i], &best);
 		prompt_place_release(&best.place);
 	}
 	free(blocks);

@@ -73,6 +73,8 @@ t.ok("common prefix     3 of 4 parts" in grown.out and "only continues" in grown
 changed = show(trace, "3", "--diff", "2")
 t.ok("first difference  system[0].text" in changed.out and "Today is Monday." in changed.out and
      "Today is Tuesday." in changed.out, "the system prompt changed", changed.out + changed.err)
+t.ok("1 of its lines removed, 1 added\n" in changed.out and "      - " in changed.out and "      + " in changed.out,
+     "a system block that changed, line by line", changed.out)
 t.ok("2 parts behind the first difference are in both" in changed.out, "what came behind it is in both", changed.out)
 doc = json.loads(show(trace, "3", "--diff", "2", "--json").out)
 t.equal((doc["first_difference"]["path"], doc["common_parts"], [d["change"] for d in doc["differences"]]),
