@@ -65,8 +65,8 @@ static void test_versions(void **state)
 		assert_int_equal(untouched.n[0], 7);
 	}
 
-	const struct client_range range = {.since = {{2, 1, 69}}, .until = {{2, 1, 90}}},
-				  open = {.since = {{2, 1, 69}}};
+	const struct client_range range = {.since = {.n = {2, 1, 69}}, .until = {.n = {2, 1, 90}}},
+				  open = {.since = {.n = {2, 1, 69}}};
 	assert_false(client_in_range(version("2.1.68"), &range));
 	assert_true(client_in_range(version("2.1.69"), &range));
 	assert_true(client_in_range(version("2.1.90"), &range));
