@@ -103,7 +103,7 @@ size_t mock_prefixes_lookup(struct mock_prefixes *p, const struct mock_breakpoin
 
 static void drop_expired(struct mock_prefixes *p, uint64_t now_ns)
 {
-	struct mock_prefix *prefix, *next;
+	struct mock_prefix *prefix = NULL, *next = NULL;
 
 	HASH_ITER(hh, p->table, prefix, next)
 	{

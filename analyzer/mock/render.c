@@ -127,6 +127,21 @@ static void tool_call(struct mock_request *r, const char *name, const cJSON *inp
 		tokens_json(r, input);
 }
 
+/* A block of an unknown kind as its JSON; what it asks of a cache is no part of it. */
+static void other_block(struct mock_request *r, const cJSON *b)
+{
+	mock_tokens_mark(&r->prompt, MARK_OTHER);
+	if (!cJSON_HasObjectItem(b, "cache_control")) {
+		tokens_json(r, b);
+		return;
+	}
+	cJSON *copy = cJSON_Duplicate(b, true);
+	r->prompt.failed = r->prompt.failed || !copy;
+	cJSON_DeleteItemFromObjectCaseSensitive(copy, "cache_control");
+	tokens_json(r, copy);
+	cJSON_Delete(copy);
+}
+
 static bool is_type(const cJSON *block, const char *type)
 {
 	const char *is = string_of(block, "type");
@@ -156,8 +171,7 @@ static void block(const struct turn *t, const cJSON *b, bool nested)
 		for (const cJSON *part = result ? result->child : NULL; part; part = part->next)
 			block(&inner, part, true);
 	} else {
-		mock_tokens_mark(&r->prompt, MARK_OTHER);
-		tokens_json(r, b);
+		other_block(r, b);
 	}
 }
 

@@ -212,6 +212,11 @@ static void test_parameters(void **state)
 	size_t cached =
 		ask("{" SYSTEM(MARK) "\"messages\":[" USER(TEXT("one", "") ",{\"type\":\"image\"" MARK "}") "]}");
 	assert_true(cached > 0 && cached < whole);
+	/* ... and its mark is no part of it. */
+	whole = cached + written[TTL_5M];
+	cached = ask("{" SYSTEM(MARK) "\"messages\":[" USER(TEXT("one", "") ",{\"type\":\"image\"}") "," USER(
+		TEXT("two", MARK)) "]}");
+	assert_int_equal(cached, whole);
 	/* A tool that goes takes everything with it. */
 	assert_int_equal(
 		ask("{\"tools\":[{\"name\":\"Bash\"}]," SYSTEM(MARK) "\"messages\":[" USER(TEXT("one", MARK)) "]}"), 0);
