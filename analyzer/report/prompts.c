@@ -64,6 +64,7 @@ static size_t read_symbols(struct prompts *p, struct prompts_path *path, const s
 		uint32_t symbol = of_part[parts[i].part];
 		struct prompts_before *next = &path->before[i + 1];
 		*next = path->before[i];
+		next->last = symbol;
 		if (symbol == SYMBOL_BILLING) {
 			next->billing = true;
 			continue;
@@ -103,14 +104,20 @@ static int add_exchange(struct prompts *p, struct prompts_path *path, const stru
 	return result;
 }
 
-/* Parts that the prompt of an exchange begins with and the path's prompt too: those that the trace says. */
-static size_t parts_kept(const struct prompts_path *path, const struct trace *t, size_t exchange, size_t n)
+/*
+ * Parts that the prompt of an exchange begins with and the path's prompt too: those that the trace says, and what a
+ * model sees as equal behind them (another billing line, a marker that moved).
+ */
+static size_t parts_kept(const struct prompts_path *path, const struct trace *t, size_t exchange,
+			 const struct trace_prompt_part *parts, size_t n, const uint32_t *of_part)
 {
 	if (path->trace != t)
 		return 0;
-	size_t kept = trace_prompt_kept(t, exchange, path->exchange);
-	kept = kept < n ? kept : n;
-	return kept < path->n ? kept : path->n;
+	size_t kept = trace_prompt_kept(t, exchange, path->exchange), end = n < path->n ? n : path->n;
+	kept = kept < end ? kept : end;
+	while (kept < end && path->before[kept + 1].last == of_part[parts[kept].part])
+		kept++;
+	return kept;
 }
 
 int prompts_add(struct prompts *p, report_prompt_fn *prompt, struct trace *t, struct prompts_place *places,
@@ -136,7 +143,7 @@ int prompts_add(struct prompts *p, report_prompt_fn *prompt, struct trace *t, st
 		if (n == 0)
 			continue;
 		struct prompts_path *path = &p->paths[prompts_path_number(&t->exchanges[i])];
-		if (add_exchange(p, path, parts, n, parts_kept(path, t, i, n), of_part, &places[i]) < 0)
+		if (add_exchange(p, path, parts, n, parts_kept(path, t, i, parts, n, of_part), of_part, &places[i]) < 0)
 			goto out;
 		/* Of prompts that come from elsewhere the trace says nothing. */
 		path->trace = prompt == trace_prompt ? t : NULL;

@@ -12,6 +12,7 @@
 
 /* What of a prompt stands before one of its parts, in wire order. */
 struct prompts_before {
+	uint32_t last; /* what stands for the part right before it */
 	uint32_t symbols[PART_KINDS];
 	bool billing;
 };

@@ -29,13 +29,18 @@ struct segment {
 
 /* One segment of a body with all copies resolved. */
 struct item {
-	uint64_t at;      /* bytes of the body before it */
+	uint64_t at;      /* bytes of the body before it; see struct item_list */
 	uint32_t part_at; /* parts before it in its list */
 	uint32_t part;    /* BODY_LITERAL: segment `segment` of exchange `exchange` */
 	int32_t step;
 	uint32_t index;
 	uint32_t exchange;
 	uint32_t segment;
+};
+
+struct item_change {
+	size_t at;
+	struct item item;
 };
 
 /*
@@ -47,14 +52,18 @@ struct item_list {
 	uint64_t used;
 	struct item *items;
 	size_t n, capacity;
+	size_t located; /* the first items, of which `at` is told */
 	struct trace_prompt_part *prompt;
 	size_t nprompt, prompt_capacity;
 	size_t first[PART_KINDS]; /* in prompt; SIZE_MAX: none of that kind */
-	/* The base that the list was taken over from: its first `kept` items, then these. */
+	/* The base that the list was taken over from: its first `kept` items, of which some are others now, then these.
+	 */
 	uint32_t before; /* INDEX_NONE: it was not */
 	size_t kept;
 	struct item *ending;
 	size_t nending, ending_capacity;
+	struct item_change *changes; /* what stood in their places */
+	size_t nchanges, changes_capacity;
 };
 
 struct indexed_exchange {
@@ -116,7 +125,7 @@ const char *line_read_exchange(const struct trace *t, const cJSON *line, struct 
 bool line_read_text(const cJSON *object, struct buf *out);
 
 /* items.c: the list of an exchange that has a request body, valid until the next call. NULL: no memory. */
-const struct item_list *index_items(struct trace *t, uint32_t exchange);
+struct item_list *index_items(struct trace *t, uint32_t exchange);
 void item_list_release(struct item_list *list);
 
 /* rebuild.c */

@@ -6,14 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* How far up the chain of deltas an earlier exchange is looked for. */
-#define KEPT_STEPS_MAX 16
-
 void item_list_release(struct item_list *list)
 {
 	free(list->items);
 	free(list->prompt);
 	free(list->ending);
+	free(list->changes);
 	*list = (struct item_list){.exchange = INDEX_NONE};
 }
 
@@ -59,6 +57,18 @@ static size_t last_part(const struct trace *t, const struct item_list *list, str
 	return last->at[kind];
 }
 
+/* The place of a part, told from the part of its kind before it (NULL: there is none). */
+static struct trace_prompt_part place_of(const struct item *item, const struct trace_prompt_part *before)
+{
+	int64_t message = before ? (int64_t)before->message : -1, index = before ? (int64_t)before->index : -1;
+	int64_t usual = item->step == 0 ? index + 1 : 0;
+	return (struct trace_prompt_part){
+		.part = item->part,
+		.message = (uint32_t)(message + item->step),
+		.index = (uint32_t)(item->index == BODY_INDEX_USUAL ? usual : item->index),
+	};
+}
+
 static int append_part(const struct trace *t, struct item_list *list, struct last_parts *last, const struct item *item)
 {
 	struct trace_prompt_part *grown =
@@ -68,17 +78,10 @@ static int append_part(const struct trace *t, struct item_list *list, struct las
 	list->prompt = grown;
 	enum part_kind kind = t->parts[item->part].kind;
 	size_t before = last_part(t, list, last, kind);
-	int64_t message = before == SIZE_MAX ? -1 : (int64_t)grown[before].message;
-	int64_t index = before == SIZE_MAX ? -1 : (int64_t)grown[before].index;
-	int64_t usual = item->step == 0 ? index + 1 : 0;
 	if (list->first[kind] == SIZE_MAX)
 		list->first[kind] = list->nprompt;
 	last->at[kind] = list->nprompt;
-	grown[list->nprompt++] = (struct trace_prompt_part){
-		.part = item->part,
-		.message = (uint32_t)(message + item->step),
-		.index = (uint32_t)(item->index == BODY_INDEX_USUAL ? usual : item->index),
-	};
+	grown[list->nprompt++] = place_of(item, before == SIZE_MAX ? NULL : &grown[before]);
 	return 0;
 }
 
@@ -94,22 +97,29 @@ static void cut(struct item_list *list, size_t n)
 {
 	list->nprompt = parts_before(list, n);
 	list->n = n;
+	list->located = list->located < n ? list->located : n;
 	for (size_t k = 0; k < PART_KINDS; k++)
 		if (list->first[k] != SIZE_MAX && list->first[k] >= list->nprompt)
 			list->first[k] = SIZE_MAX;
 }
 
-static uint64_t item_bytes(const struct trace *t, const struct item *item)
+/* Puts back in a list what changes of another (or itself) say stood there. */
+static void undo_changes(struct item_list *list, const struct item_list *of)
 {
-	return item->part == BODY_LITERAL ? t->index->exchanges[item->exchange].segments[item->segment].bytes
-					  : t->parts[item->part].bytes;
+	for (size_t i = of->nchanges; i-- > 0;) {
+		const struct item_change *c = &of->changes[i];
+		list->items[c->at] = c->item;
+		if (c->item.part != BODY_LITERAL)
+			list->prompt[c->item.part_at].part = c->item.part;
+		list->located = list->located < c->at + 1 ? list->located : c->at + 1;
+	}
+	if (list == of)
+		list->nchanges = 0;
 }
 
 /* Room for n items is there. */
 static int append_item(const struct trace *t, struct item_list *list, struct last_parts *last, struct item item)
 {
-	const struct item *before = list->n ? &list->items[list->n - 1] : NULL;
-	item.at = before ? before->at + item_bytes(t, before) : 0;
 	item.part_at = (uint32_t)list->nprompt;
 	if (item.part != BODY_LITERAL && append_part(t, list, last, &item) < 0)
 		return -1;
@@ -135,6 +145,7 @@ static int copy_head(struct item_list *to, const struct item_list *from, size_t 
 		memcpy(prompt, from->prompt, parts * sizeof(*prompt));
 	memcpy(to->first, from->first, sizeof(to->first));
 	to->n = n;
+	to->located = from->located < n ? from->located : n;
 	to->nprompt = parts;
 	for (size_t k = 0; k < PART_KINDS; k++)
 		if (to->first[k] != SIZE_MAX && to->first[k] >= parts)
@@ -145,7 +156,7 @@ static int copy_head(struct item_list *to, const struct item_list *from, size_t 
 static void empty(struct item_list *list)
 {
 	list->exchange = list->before = INDEX_NONE;
-	list->n = list->nprompt = list->nending = 0;
+	list->n = list->nprompt = list->nending = list->nchanges = list->located = 0;
 	for (size_t k = 0; k < PART_KINDS; k++)
 		list->first[k] = SIZE_MAX;
 }
@@ -155,6 +166,27 @@ static size_t head_kept(const struct indexed_exchange *at)
 {
 	const struct segment *s = at->segments;
 	return at->base != INDEX_NONE && at->nsegments && s->kind == SEGMENT_COPY && s->start == 0 ? s->count : 0;
+}
+
+/* The items that a body begins with and that stand in these places in its base's, but for some; *segment: behind them.
+ */
+static size_t head_in_place(const struct indexed_exchange *at, uint32_t *segment)
+{
+	size_t kept = 0, place = 0;
+	*segment = 0;
+	for (uint32_t i = 0; at->base != INDEX_NONE && i < at->nsegments; i++) {
+		const struct segment *s = &at->segments[i];
+		if (s->kind != SEGMENT_COPY) {
+			place++;
+			continue;
+		}
+		if (s->start != place)
+			break;
+		place += s->count;
+		kept = place;
+		*segment = i + 1;
+	}
+	return kept;
 }
 
 /* The segments of an exchange from the one given on; base: the items of its base from the number `from` on. */
@@ -187,10 +219,85 @@ static int append_segments(const struct trace *t, uint32_t exchange, uint32_t se
 	return 0;
 }
 
-/* Makes the base's own list that of the exchange. What it cuts off is kept beside it. */
-static int take_over(const struct trace *t, uint32_t exchange, struct item_list *list)
+/* Where a part stands that takes the place of another: where that one stood, if its own words say so. */
+static bool stands_there(const struct trace *t, const struct item_list *list, const struct item *item, size_t part_at)
 {
-	size_t kept = head_kept(&t->index->exchanges[exchange]), ending = list->n - kept;
+	enum part_kind kind = t->parts[item->part].kind;
+	const struct trace_prompt_part *old = &list->prompt[part_at], *before = NULL;
+
+	if (t->parts[old->part].kind != kind)
+		return false;
+	for (size_t i = part_at; !before && i > list->first[kind]; i--)
+		if (t->parts[list->prompt[i - 1].part].kind == kind)
+			before = &list->prompt[i - 1];
+	struct trace_prompt_part here = place_of(item, before);
+	return old->message == here.message && old->index == here.index;
+}
+
+/* Is one of the changed items copied once more? */
+static bool copies_changed(const struct indexed_exchange *at, uint32_t segment, const struct item_list *list)
+{
+	for (uint32_t i = segment; i < at->nsegments; i++) {
+		const struct segment *s = &at->segments[i];
+		for (size_t k = 0; s->kind == SEGMENT_COPY && k < list->nchanges; k++)
+			if (list->changes[k].at >= s->start && list->changes[k].at - s->start < s->count)
+				return true;
+	}
+	return false;
+}
+
+/*
+ * Puts the new ones of the first items of a body in the places of its base's, if that moves nothing: what was there is
+ * in `changes`. False: it would, and the list is as it was, or there is no memory.
+ */
+static bool change_in_place(const struct trace *t, uint32_t exchange, uint32_t segments, struct item_list *list)
+{
+	const struct indexed_exchange *at = &t->index->exchanges[exchange];
+	size_t place = 0;
+
+	list->nchanges = 0;
+	for (uint32_t i = 0; i < segments; i++) {
+		const struct segment *s = &at->segments[i];
+		if (s->kind == SEGMENT_COPY) {
+			place += s->count;
+			continue;
+		}
+		struct item old = list->items[place], item = {.part_at = old.part_at,
+							      .part = s->kind == SEGMENT_PART ? s->part : BODY_LITERAL,
+							      .step = s->step,
+							      .index = s->index,
+							      .exchange = exchange,
+							      .segment = i};
+		bool part = item.part != BODY_LITERAL;
+		struct item_change *changes =
+			array_grow(list->changes, &list->changes_capacity, list->nchanges + 1, sizeof(*changes));
+		list->changes = changes ? changes : list->changes;
+		if (!changes || part != (old.part != BODY_LITERAL) ||
+		    (part && !stands_there(t, list, &item, old.part_at))) {
+			undo_changes(list, list);
+			return false;
+		}
+		changes[list->nchanges++] = (struct item_change){place, old};
+		item.at = old.at;
+		list->items[place] = item;
+		if (part)
+			list->prompt[old.part_at].part = item.part;
+		list->located = list->located < place + 1 ? list->located : place + 1;
+		place++;
+	}
+	if (!copies_changed(at, segments, list))
+		return true;
+	undo_changes(list, list);
+	return false;
+}
+
+/*
+ * Makes the base's own list that of the exchange, its first `kept` items changed already. What it cuts off is kept
+ * beside it.
+ */
+static int take_over(const struct trace *t, uint32_t exchange, size_t kept, uint32_t segment, struct item_list *list)
+{
+	size_t ending = list->n - kept;
 	struct item *saved = array_grow(list->ending, &list->ending_capacity, ending + 1, sizeof(*saved));
 	if (!saved)
 		return -1;
@@ -202,7 +309,7 @@ static int take_over(const struct trace *t, uint32_t exchange, struct item_list 
 	list->kept = kept;
 	list->exchange = INDEX_NONE;
 	cut(list, kept);
-	if (append_segments(t, exchange, 1, saved, kept, list) < 0) {
+	if (append_segments(t, exchange, segment, saved, kept, list) < 0) {
 		empty(list);
 		return -1;
 	}
@@ -237,6 +344,7 @@ static struct item_list *restored(struct trace *t, uint32_t exchange)
 		to->items = grown;
 		if (copy_head(to, from, from->kept) < 0)
 			return NULL;
+		undo_changes(to, from);
 		for (size_t k = 0; k < from->nending; k++)
 			if (append_item(t, to, &last, from->ending[k]) < 0)
 				return NULL;
@@ -252,11 +360,22 @@ static struct item_list *step(struct trace *t, uint32_t exchange, struct item_li
 {
 	struct trace_index *in = t->index;
 	struct indexed_exchange *at = &in->exchanges[exchange];
-	size_t kept = base ? head_kept(at) : 0, copied = 0;
+	uint32_t segment = 1, in_place_segment = 0;
+	size_t kept = base ? head_kept(at) : 0, in_place = base ? head_in_place(at, &in_place_segment) : 0, copied = 0;
 
 	at->parts_kept = base ? (uint32_t)parts_before(base, kept) : 0;
+	if (in_place > kept && in_place <= base->n && in_place * 2 >= base->n) {
+		/* The changes that led to the list are forgotten, so nothing can be made again from it. */
+		base->before = INDEX_NONE;
+		if (change_in_place(t, exchange, in_place_segment, base)) {
+			kept = in_place;
+			segment = in_place_segment;
+		}
+	} else if (base && kept > 0 && kept * 2 >= base->n) {
+		base->nchanges = 0;
+	}
 	if (base && kept > 0 && kept * 2 >= base->n) {
-		if (take_over(t, exchange, base) < 0)
+		if (take_over(t, exchange, kept, segment, base) < 0)
 			return NULL;
 		base->exchange = exchange;
 		base->used = ++in->clock;
@@ -277,7 +396,7 @@ static struct item_list *step(struct trace *t, uint32_t exchange, struct item_li
 	return to;
 }
 
-const struct item_list *index_items(struct trace *t, uint32_t exchange)
+struct item_list *index_items(struct trace *t, uint32_t exchange)
 {
 	struct trace_index *in = t->index;
 	uint32_t *chain = NULL;
@@ -299,70 +418,4 @@ const struct item_list *index_items(struct trace *t, uint32_t exchange)
 		n--;
 	free(chain);
 	return list;
-}
-
-/* ---- prompts */
-
-int trace_prompt(struct trace *t, size_t exchange, const struct trace_prompt_part **out, size_t *n, char *error,
-		 size_t error_bytes)
-{
-	*out = NULL;
-	*n = 0;
-	if (!t->index->exchanges[exchange].has_request)
-		return 0;
-	const struct item_list *list = index_items(t, (uint32_t)exchange);
-	if (!list) {
-		snprintf(error, error_bytes, "%s: out of memory", t->path);
-		return -1;
-	}
-	*out = list->prompt;
-	*n = list->nprompt;
-	return 0;
-}
-
-size_t trace_prompt_kept(const struct trace *t, size_t exchange, size_t earlier)
-{
-	size_t kept = SIZE_MAX;
-	for (int i = 0; i < KEPT_STEPS_MAX && exchange != earlier; i++) {
-		const struct indexed_exchange *at = &t->index->exchanges[exchange];
-		if (at->base == INDEX_NONE || !at->parts_kept)
-			return 0;
-		kept = at->parts_kept < kept ? at->parts_kept : kept;
-		exchange = at->base;
-	}
-	return exchange == earlier ? kept : 0;
-}
-
-static bool same_place(const struct trace_prompt_part *a, const struct trace_prompt_part *b)
-{
-	return a->part == b->part && a->message == b->message && a->index == b->index;
-}
-
-/* The item that a part of the prompt is: the last one with so many parts before it. */
-static const struct item *item_of(const struct item_list *list, size_t part_at)
-{
-	size_t from = 0, to = list->n;
-	while (to - from > 1) {
-		size_t middle = from + (to - from) / 2;
-		if (list->items[middle].part_at <= part_at)
-			from = middle;
-		else
-			to = middle;
-	}
-	return &list->items[from];
-}
-
-int64_t trace_part_offset(struct trace *t, size_t exchange, const struct trace_prompt_part *part)
-{
-	const struct item_list *list =
-		t->index->exchanges[exchange].has_request ? index_items(t, (uint32_t)exchange) : NULL;
-	size_t n = list ? list->nprompt : 0;
-
-	/* What is asked for is near one end: what is new, or what stands at the head. */
-	for (size_t i = 0; i < n; i++) {
-		size_t k = i % 2 ? n - 1 - i / 2 : i / 2;
-		if (same_place(&list->prompt[k], part))
-			return (int64_t)item_of(list, k)->at;
-	}
-	return -1;
 }

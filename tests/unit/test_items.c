@@ -128,6 +128,7 @@ static void test_any_order(void **state)
 		for (size_t turn = 0; turn < TURNS; turn++) {
 			size_t now = turn * CONVERSATIONS + c, before = turn ? now - CONVERSATIONS : now;
 			check(&t, now, &all[now]);
+			check_offsets(&t, now, &all[now]);
 			check(&t, before, &all[before]);
 			kept += before != now && check_kept(&t, all, now, before);
 		}
@@ -146,10 +147,58 @@ static void test_any_order(void **state)
 		free(all[i].parts);
 }
 
+/* A part that takes another's place and says that it goes on with the message before: all behind it stand elsewhere. */
+static void test_other_place(void **state)
+{
+	(void)state;
+	static const char *const segments[] = {
+		"null,\"segments\":[{\"part\":0,\"step\":1},{\"part\":1,\"step\":1},{\"part\":2,\"step\":1},\"]\"]",
+		"1,\"segments\":[[0,1],{\"part\":3,\"step\":1},[2,2]]",
+		"2,\"segments\":[[0,1],{\"part\":4,\"step\":0},[2,2]]",
+	};
+	static struct trace_prompt_part want[3][3] = {
+		{{0, 0, 0}, {1, 1, 0}, {2, 2, 0}},
+		{{0, 0, 0}, {3, 1, 0}, {2, 2, 0}},
+		{{0, 0, 0}, {4, 0, 1}, {2, 1, 0}},
+	};
+	static const int orders[][3] = {{0, 1, 2}, {2, 1, 0}, {1, 0, 2}, {2, 0, 1}};
+	char hex[DIGEST_HEX_CHARS + 1];
+	struct digest digest = digest_of(STR("x"));
+	FILE *f = fopen(path, "w");
+
+	assert_non_null(f);
+	digest_hex(&digest, hex);
+	fprintf(f, "{\"type\":\"header\",\"version\":1,\"content\":\"full\"}\n");
+	for (int i = 0; i < 5; i++)
+		fprintf(f,
+			"{\"type\":\"part\",\"id\":%d,\"kind\":\"message\",\"role\":\"user\",\"block\":\"text\","
+			"\"bytes\":4,\"normalised_bytes\":4,\"sha256\":\"%s\",\"normalised_sha256\":\"%s\","
+			"\"text\":\"\\\"t%d\\\"\"}\n",
+			i, hex, hex, i);
+	for (int i = 0; i < 3; i++)
+		fprintf(f,
+			"{\"type\":\"exchange\",\"id\":%d,\"api\":\"anthropic.messages\",\"request\":{\"bytes\":13,"
+			"\"sha256\":\"%s\",\"exact\":true,\"body\":{\"base\":%s}},\"response\":{}}\n",
+			i + 1, hex, segments[i]);
+	fclose(f);
+	for (size_t o = 0; o < sizeof(orders) / sizeof(*orders); o++) {
+		struct trace t;
+		if (trace_read(path, &t, error, sizeof(error)) < 0)
+			fail_msg("%s", error);
+		assert_int_equal(t.nexchanges, 3);
+		for (int i = 0; i < 3; i++) {
+			struct snapshot s = {want[orders[o][i]], 3};
+			check(&t, (size_t)orders[o][i], &s);
+		}
+		trace_release(&t);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_any_order),
+		cmocka_unit_test(test_other_place),
 	};
 	return cmocka_run_group_tests_name("items", tests, make_folder, remove_folder) != 0;
 }
