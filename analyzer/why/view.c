@@ -84,6 +84,8 @@ int view_render(struct views *v, uint32_t exchange, struct view *out)
 		return -1;
 	if (before)
 		kept = trace_prompt_kept(t, number, before - 1);
+	else
+		out->rendered.nmarks = 0; /* numbers of parts are another trace's */
 	if (render_continue(&v->rules, t->parts, prompt, n, kept < n ? kept : n, part_text, t, &out->rendered) < 0)
 		goto no_memory;
 	if (count_countdowns(v, e->trace, out) < 0)
