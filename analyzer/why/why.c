@@ -15,6 +15,8 @@
 
 /* The generation prompt at a prompt's end, and what differs by rounding, are no loss. */
 #define SLACK_TOKENS 32
+/* Anthropic's API keeps no prompt that is shorter, of most models. */
+#define CLOUD_MIN_TOKENS 1024
 /* What undoing a cause must bring back at least to be worth a word. */
 #define WORTH_TOKENS 64
 /* What a report must fall short of to be a loss behind a broken prefix: estimates are not better than that. */
@@ -197,6 +199,8 @@ static void judge_pair(struct judge *j, uint32_t exchange, const struct view *ol
 		return;
 	}
 	if (e->cached == TOKENS_UNKNOWN || due == TOKENS_UNKNOWN || held)
+		return;
+	if (j->out->backend.engine == ENGINE_ANTHROPIC && parent->prompt < CLOUD_MIN_TOKENS)
 		return;
 	int64_t holds;
 	struct why_miss *m =
