@@ -54,8 +54,8 @@ def both(name, cause, play, due, options=(), engine=PLAIN, allowed=(), always=()
     for m in said[0]:
         print(f"#   {name}: {m['cause']} {m['behind'] or ''} at {m['path']}, {m['lost_tokens']} tokens, {m['old']!r:.60} {m['new']!r:.60}")
     if due:
-        t.ok(cause in got and got <= {cause, *allowed, *always}, f"{name}: {cause}, and nothing else", got)
-        provoked[cause] = VERSION
+        if t.ok(cause in got and got <= {cause, *allowed, *always}, f"{name}: {cause}, and nothing else", got):
+            provoked[cause] = VERSION
     else:
         t.ok(got <= {*allowed, *always}, f"{name}: this version does not do it, and nothing is said", got)
     t.ok(causes(said[1]) <= always, f"{name}, undone: quiet", said[1])
@@ -82,8 +82,11 @@ def servers(words, names=("measure", "weigh")):
     return ["--mcp-config", path, "--strict-mcp-config"]
 
 
-goes_on = version < [2, 1, 330] and version != [2, 1, 90]  # 2.1.330 keeps what was sent; 2.1.90 begins anew
-both("system prompt appended", "identity_changed" if version > [2, 0, 0] else "system_changed",
+if version == [2, 1, 90]:
+    lib.Test.skip_all("this version begins another conversation with -p --continue")
+goes_on = version < [2, 1, 330]  # which keeps what was sent
+# Where the billing block is another one every time, the sentence behind it costs nothing more.
+both("system prompt appended", "identity_changed" if version > [2, 0, 0] and version != [2, 1, 176] else "system_changed",
      continued(second=["--append-system-prompt", "Be brief."]), goes_on, allowed=["system_changed"])
 if ALL:
     both("another text appended", "system_changed",
@@ -94,7 +97,7 @@ if ALL:
     both("an MCP tool with another text", "tools_changed", continued(servers("Since Monday."), servers("Since Tuesday.")),
          goes_on)
     both("MCP servers in another order", "tools_reordered",
-         continued(servers(""), servers("", ("weigh", "measure"))), version < [2, 0, 0])
+         continued(servers(""), servers("", ("weigh", "measure"))), version <= [2, 1, 42])
 
 # ---- thinking: a template that drops it, and a cache that cannot be cut back
 
@@ -109,7 +112,7 @@ def thinks(s, undone):
 
 
 def template(undone):
-    return ("--thinking", "keep" if undone else "drop-old", "--head", "system", "--system-turns", "user")
+    return ("--system-turns", "user", *(() if undone else ("--thinking", "drop-old", "--head", "system")))
 
 
 for undone in False, True:
@@ -170,7 +173,7 @@ provoked["restart"] = VERSION
 
 # ---- Anthropic's cache: what is asked for, and for how long
 
-CLOUD = {"options": ("--engine", "anthropic"), "engine": "anthropic"}
+CLOUD = {"options": ("--engine", "anthropic", "--billing", "remove"), "engine": "anthropic"}
 if ALL:
     both("an hour, then five minutes", "cache_control_changed",
          continued(settings=([("ENABLE_PROMPT_CACHING_1H", "1")], ())), version >= [2, 1, 108], **CLOUD,
