@@ -51,9 +51,9 @@ class Session:
     def continued(self):
         """Did the last run go on with the conversation? Some versions begin another one with -p --continue."""
         with open(self.traces[-1], encoding="utf-8") as f:
-            first = next((x["prompt"] for x in map(json.loads, f) if x["type"] == "exchange" and x["prompt"] and
-                          x["prompt"]["tools"] > 1), None)
-        return bool(first) and first["messages"] > 1
+            lengths = [x["prompt"]["messages"] for x in map(json.loads, f) if x["type"] == "exchange" and x["prompt"] and
+                       x["prompt"]["tools"] > 1]
+        return bool(lengths) and 3 not in lengths  # the second request of a conversation that begins
 
     def why(self, engine=None):
         """The misses of all traces but the first requests of conversations."""
