@@ -29,8 +29,8 @@ void help_program(void)
 			if ((int)commands[i]->group == group)
 				printf("  %-9s %s\n", commands[i]->name, commands[i]->summary);
 	}
-	puts("\n`kvscope COMMAND --help` explains a command. Exit status: 0 fine, 1 findings (only with --check),\n"
-	     "2 usage or failure.");
+	puts("\n`kvscope COMMAND --help` explains a command. A TRACE of - is standard input. Exit status: 0 fine,\n"
+	     "1 findings (only with --check), 2 usage or failure.");
 }
 
 /* "-o, --output FILE" */
@@ -135,7 +135,8 @@ void help_manpage(void)
 				puts(".RE");
 		}
 	}
-	puts(".SH EXIT STATUS\n0 fine, 1 findings (only with \\-\\-check), 2 usage or failure. \\fBrun\\fR ends as the "
+	puts(".SH TRACES\nWhere a command takes a TRACE, \\- stands for standard input.\n.SH EXIT STATUS\n0 fine, 1 "
+	     "findings (only with \\-\\-check), 2 usage or failure. \\fBrun\\fR ends as the "
 	     "command "
 	     "ended.\n.SH FILES\n.TP\n.I $XDG_STATE_HOME/kvscope\ndefault place of traces (~/.local/state/kvscope)");
 }

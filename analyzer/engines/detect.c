@@ -118,14 +118,6 @@ static const struct engine_profile *of_models(const struct client_answer *a, con
 	return NULL;
 }
 
-const struct engine_profile *engine_of_models(const struct client_answer *a)
-{
-	cJSON *json = body_of(a);
-	const struct engine_profile *p = of_models(a, json);
-	cJSON_Delete(json);
-	return p;
-}
-
 /* Status 2xx and a JSON object. */
 static bool get(struct detection *d, const char *path)
 {

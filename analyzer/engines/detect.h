@@ -74,9 +74,6 @@ void engine_facts_release(struct engine_facts *f);
 /* What the backend does to a prompt: as in the tables, but what was found out about this server counts. */
 void engine_facts_rules(const struct engine_facts *f, struct render_rules *out);
 
-/* What the body of GET /v1/models says together with its headers: the profile, or NULL. For tests, and for detect. */
-const struct engine_profile *engine_of_models(const struct client_answer *a);
-
 const char *head_order_name(enum head_order order);            /* "unknown", "tools first", "system first" */
 const char *known_name(enum known k);                          /* "unknown", "no", "yes" */
 const char *system_turn_fate_name(enum system_turn_fate fate); /* "unknown", "in place", "hoisted", "refused" */

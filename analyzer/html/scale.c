@@ -129,11 +129,6 @@ double scale_time_at(const struct scale_time *s, double seconds)
 	return fmin(at / s->shown, 1) * 100;
 }
 
-bool scale_time_cut_before(const struct scale_time *s, size_t i)
-{
-	return i > 0 && i < s->n;
-}
-
 void scale_time_release(struct scale_time *s)
 {
 	free(s->spans);

@@ -39,8 +39,6 @@ void scale_time_add(struct scale_time *s, double from, double to);
  * of the rest). May be called again with a larger value. Returns 0, or -1: no memory. */
 int scale_time_finish(struct scale_time *s, double longest) __attribute__((warn_unused_result));
 double scale_time_at(const struct scale_time *s, double seconds);
-/* Is there a cut right before span i? */
-bool scale_time_cut_before(const struct scale_time *s, size_t i);
 void scale_time_release(struct scale_time *s);
 
 #endif

@@ -294,11 +294,6 @@ const char *content_finish(struct content *c)
 	return c->error;
 }
 
-const char *content_error(const struct content *c)
-{
-	return c->error;
-}
-
 void content_free(struct content *c)
 {
 	if (!c)

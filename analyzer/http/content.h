@@ -33,8 +33,6 @@ struct content *content_new(struct str coding, size_t output_max, content_bytes_
 void content_feed(struct content *c, struct str bytes);
 /* NULL, or what was wrong with the body in static words; also when it ended too early. */
 const char *content_finish(struct content *c);
-/* What has been wrong so far; NULL: nothing. */
-const char *content_error(const struct content *c);
 void content_free(struct content *c);
 
 #endif
