@@ -28,13 +28,15 @@ t.ok(len(footer) == 1 and footer[0]["signal"] == signal.SIGABRT, "the trace says
 plain = t.path("plain")
 plain.write_text("no program", encoding="utf-8")
 plain.chmod(0o644)
+# A folder in PATH that may not be entered makes exec say "Permission denied" of any command that it does not find.
+usual = {**os.environ, "PATH": "/usr/local/bin:/usr/bin:/bin"}
 for argv, status, words in (
     (["kvscope-no-such-command"], 127, "kvscope-no-such-command: command not found"),
     (["/no/such/file"], 127, "/no/such/file: command not found"),
     ([str(plain)], 126, "Permission denied"),
     (["/"], 126, "Permission denied"),
 ):
-    run = t.run(argv)
+    run = t.run(argv, env=usual)
     t.ok(run.status == status and words in run.err and len(run.err.splitlines()) == 1 and not run.trace.exists(),
          f"{argv[0]}: {status}, one line, no trace", f"{run.status}\n{run.err}")
 
