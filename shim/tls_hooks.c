@@ -100,8 +100,11 @@ static void keep_loaded(void *function)
 
 static bool fill(struct tls_library *l, void *caller, const void *ssl)
 {
-	struct scope scope = {handle_of(caller), handle_of_object(ssl)};
+	struct scope scope = {.own = handle_of(caller)};
 	void *handle, *found;
+	/* The object, whose words are not ours to know, is looked at only where nothing else tells. */
+	if (!scope.own || !dlsym(scope.own, "SSL_read"))
+		scope.object = handle_of_object(ssl);
 #define FIND(name, from)                                                                                               \
 	found = (from);                                                                                                \
 	memcpy(&l->name, &found, sizeof(found));
