@@ -4,9 +4,9 @@
 
 /*
  * The file of a trace, which grows by whole lines whatever the disk does. Lines are composed in memory and written some
- * at a time, or when line_sink_flush asks for it; what cannot be written waits there and is tried again with every later
- * line. After a write that stopped inside
- * a line the file is cut back to its last whole one, so that it is good at any moment.
+ * at a time, or when line_sink_flush asks for it; what cannot be written waits there and is tried again with every
+ * later line. After a write that stopped inside a line the file is cut back to its last whole one, so that it is good
+ * at any moment.
  *
  *     struct buf *to = line_sink_begin(&s);
  *     compose(to);                                  // one or more lines, '\n' included

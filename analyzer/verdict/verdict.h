@@ -6,8 +6,8 @@
  * The short answer about a session, from cost and why: what it cost, the worst cause, the settings against it. What
  * `kvscope run` ends with. Computes on a report and its traces.
  *
- * The backend is the one that the responses show; else that of the candidates (why/candidates.h) whose rules explain best
- * what was reported as cached.
+ * The backend is the one that the responses show; else that of the candidates (why/candidates.h) whose rules explain
+ * best what was reported as cached.
  */
 
 #include "cost/cost.h"
