@@ -177,7 +177,7 @@ CLOUD = {"options": ("--engine", "anthropic", "--billing", "remove"), "engine": 
 if ALL:
     both("an hour, then five minutes", "cache_control_changed",
          continued(settings=([("ENABLE_PROMPT_CACHING_1H", "1")], ())), version >= [2, 1, 108], **CLOUD,
-         # 2.1.240 writes the time to live into the description of a tool besides.
+         # 2.1.208 and 2.1.240 write the time to live into the description of a tool besides.
          allowed=["tools_changed"])
 if ALL and version >= [2, 1, 208]:
     both("another effort", "parameters_changed", continued(["--effort", "high"], ["--effort", "low"]), True, **CLOUD,
