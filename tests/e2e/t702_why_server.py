@@ -19,22 +19,27 @@ import sessions
 t = lib.Test()
 
 
+def record(backend, requests, between=None):
+    """Sends [(session, agent, body)]; between(backend, n) is called before request n. Returns the trace."""
+    trace = t.path("trace.jsonl")
+    client = subprocess.Popen([lib.KVSCOPE, "run", "-o", trace, "--", "python3", lib.CLIENTS / "steps.py", backend.url],
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                              start_new_session=True)
+    t.processes.append(client)
+    for n, request in enumerate(requests):
+        if between:
+            between(backend, n)
+        client.stdin.write(json.dumps(request) + "\n")
+        client.stdin.flush()
+        client.stdout.readline()
+    client.communicate(timeout=30)
+    return trace
+
+
 def play(requests, between=None, **options):
-    """Sends [(session, agent, body)]; between(backend, n) is called before request n. Returns the trace and the counts."""
+    """The same to a backend of its own. Returns the trace and the backend's counts."""
     with scripted.Backend(**options) as backend:
-        trace = t.path("trace.jsonl")
-        client = subprocess.Popen([lib.KVSCOPE, "run", "-o", trace, "--", "python3", lib.CLIENTS / "steps.py", backend.url],
-                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                                  start_new_session=True)
-        t.processes.append(client)
-        for n, request in enumerate(requests):
-            if between:
-                between(backend, n)
-            client.stdin.write(json.dumps(request) + "\n")
-            client.stdin.flush()
-            client.stdout.readline()
-        client.communicate(timeout=30)
-        return trace, backend.cached
+        return record(backend, requests, between), backend.cached
 
 
 def misses(trace, engine="llama.cpp@b1"):
@@ -245,6 +250,20 @@ before = counts[3]
 trace, counts = play(asked)
 t.equal(causes(trace, "llama.cpp@b1"), {}, "on a template with tools at the head nothing is said")
 t.ok(counts[3] > before + 100, "and its cache holds", (before, counts[3]))
+
+# ---- one conversation over two traces: parts of the same number in both, but another text
+
+edited = copy.deepcopy(main[3:])
+for _, _, body in edited[1:]:
+    for block in body["messages"][0]["content"]:
+        block["text"] = block["text"].replace("Use tabs.", "Use spaces.")
+with scripted.Backend() as backend:
+    traces = [record(backend, edited[:2]), record(backend, edited[2:])]
+# By the bytes alone: the responses name another engine, whose counts are not taken for this one's.
+answer = t.command([lib.KVSCOPE, "why", "--engine", "mlx-lm+plain", "--json", *traces])
+got = [(m["trace"], m["exchange"], m["cause"], m["behind"]) for m in json.loads(answer.out)["misses"]]
+t.equal(got, [(str(traces[0]), 1, "first_request", []), (str(traces[0]), 2, "memory_changed", [])],
+        "two traces of one conversation: a memory file that was edited in the first is not said again in the second")
 
 # ---- heads that conversations could share
 
