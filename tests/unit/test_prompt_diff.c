@@ -3,57 +3,9 @@
 
 #include "trace/excerpt.h"
 #include "trace/json_path.h"
+#include "unit/body_trace.h"
 
-#include <stdarg.h>
-#include <setjmp.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
-#include <cmocka.h>
-
-static char path[] = "/tmp/kvscope-test-diff-XXXXXX";
 static char error[512];
-
-/* A trace whose exchanges 1, 2, … have these bodies. */
-static void make_trace(const char *const *bodies, size_t n, enum kvs_llm_api api, enum content_mode content,
-		       struct trace *t)
-{
-	const struct trace_header header = {.cwd = "/", .capture_mode = "preload", .content = content};
-	const struct trace_footer footer = {.exit_status = -1, .signal = -1};
-	struct trace_writer *w;
-
-	assert_int_equal(trace_writer_open(path, true, &header, &w, error, sizeof(error)), 0);
-	for (size_t i = 0; i < n; i++) {
-		struct prompt_request request;
-		struct exchange x;
-		const char *wrong;
-		size_t offset;
-		exchange_init(&x, 1 << 20, 1 << 20);
-		x.id = i + 1;
-		x.api = api;
-		buf_puts(&x.request.body, bodies[i]);
-		x.request.body_bytes = x.request.body.n;
-		x.request.body_sha256 = digest_of(buf_str(&x.request.body));
-		if (prompt_parse(api, buf_str(&x.request.body), NULL, &x.prompt, &request, &wrong, &offset))
-			fail_msg("%s at %zu", wrong, offset);
-		trace_writer_exchange(w, &x);
-		exchange_release(&x);
-	}
-	assert_int_equal(trace_writer_close(w, &(struct ring_loss){0}, &(struct pipeline_loss){0}, &footer, error,
-					    sizeof(error)),
-			 0);
-	if (trace_read(path, t, error, sizeof(error)) < 0)
-		fail_msg("%s", error);
-}
-
-#define HEAD "{\"model\":\"m\",\"max_tokens\":9,\"messages\":["
-#define USER(text) "{\"role\":\"user\",\"content\":\"" text "\"}"
-#define MARKED(text)                                                                                                   \
-	"{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"" text                                          \
-	"\",\"cache_control\":{\"type\":\"ephemeral\"}}]}"
-#define SAYS(text) "{\"role\":\"assistant\",\"content\":[{\"type\":\"text\",\"text\":\"" text "\"}]}"
-#define SYSTEM(text) "],\"system\":[{\"type\":\"text\",\"text\":\"" text "\"}]"
-#define TOOLS(name) ",\"tools\":[{\"name\":\"" name "\",\"input_schema\":{\"type\":\"object\"}}]}"
 
 static void compare(struct trace *t, struct prompt_diff *d)
 {
@@ -70,7 +22,7 @@ static void test_continued(void **state)
 	struct trace t;
 	struct prompt_diff d;
 
-	make_trace(bodies, 2, KVS_API_ANTHROPIC_MESSAGES, CONTENT_FULL, &t);
+	body_trace_make(bodies, 2, KVS_API_ANTHROPIC_MESSAGES, CONTENT_FULL, &t);
 	compare(&t, &d);
 	assert_int_equal(d.nold, 3);
 	assert_int_equal(d.common, 3);
@@ -92,7 +44,7 @@ static void test_first_difference(void **state)
 	struct trace t;
 	struct prompt_diff d;
 
-	make_trace(bodies, 2, KVS_API_ANTHROPIC_MESSAGES, CONTENT_FULL, &t);
+	body_trace_make(bodies, 2, KVS_API_ANTHROPIC_MESSAGES, CONTENT_FULL, &t);
 	compare(&t, &d);
 	/* Tools come first whatever the wire order; then the system prompt differs. */
 	assert_int_equal(d.common, 1);
@@ -122,7 +74,7 @@ static void test_inserted_tool(void **state)
 	struct trace t;
 	struct prompt_diff d;
 
-	make_trace(bodies, 2, KVS_API_ANTHROPIC_MESSAGES, CONTENT_FULL, &t);
+	body_trace_make(bodies, 2, KVS_API_ANTHROPIC_MESSAGES, CONTENT_FULL, &t);
 	compare(&t, &d);
 	assert_int_equal(d.common, 0);
 	assert_false(d.place.known);
@@ -145,7 +97,7 @@ static void test_openai(void **state)
 	struct prompt_diff d;
 	struct buf part;
 
-	make_trace(bodies, 2, KVS_API_OPENAI_CHAT, CONTENT_FULL, &t);
+	body_trace_make(bodies, 2, KVS_API_OPENAI_CHAT, CONTENT_FULL, &t);
 	compare(&t, &d);
 	assert_int_equal(d.common, 2);
 	assert_string_equal(d.place.path, "messages[2].tool_calls[0].function.arguments");
@@ -165,7 +117,7 @@ static void test_without_content(void **state)
 	struct trace t;
 	struct prompt_diff d;
 
-	make_trace(bodies, 2, KVS_API_ANTHROPIC_MESSAGES, CONTENT_NONE, &t);
+	body_trace_make(bodies, 2, KVS_API_ANTHROPIC_MESSAGES, CONTENT_NONE, &t);
 	compare(&t, &d);
 	assert_int_equal(d.common, 1);
 	assert_true(d.place.known);
@@ -238,19 +190,6 @@ static void test_excerpts(void **state)
 			fail_msg("case %zu: %s", i, buf_str(&out).p);
 		buf_release(&out);
 	}
-}
-
-static int make_file(void **state)
-{
-	(void)state;
-	int fd = mkstemp(path);
-	return fd < 0 ? -1 : close(fd);
-}
-
-static int remove_file(void **state)
-{
-	(void)state;
-	return unlink(path);
 }
 
 int main(void)
