@@ -83,6 +83,6 @@ for how in "prctl", "seccomp", "strict", "child":
 # ---- limits
 records, loss = invisible("limits")
 t.equal(shim.lost(loss), {}, "limits: nothing was lost")
-t.equal(names(records), ["unlimited", "little-memory", "no-descriptors", "no-files", "nothing-locked", "small-stack"],
+t.equal(names(records), ["unlimited", "little-memory", "no-descriptors", "no-files", "nothing-locked", "all-locked", "small-stack"],
         "limits: all of it was recorded")
 t.done()

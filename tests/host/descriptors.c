@@ -29,20 +29,20 @@ static void duplicates(void)
 	close(copies[0]);
 }
 
-static void vfork_child_closes(void)
+/* In the parent's memory, on the child's own descriptors: what Python's subprocess does. */
+static void vfork_child_closes(int flags, const char *before, const char *after)
 {
 	int fd = host_connect();
-	host_talk(fd, "before-vfork");
+	host_talk(fd, before);
 	pid_t child = vfork();
 	if (child == 0) {
-		/* In the parent's memory, on the child's own descriptors: what Python's subprocess does. */
 		dup2(fd, 50);
 		close(fd);
-		close_range(3, ~0U, 0);
+		close_range(3, ~0U, flags);
 		_exit(0);
 	}
 	HOST_CHECK(waitpid(child, NULL, 0) == child);
-	host_talk(fd, "after-vfork");
+	host_talk(fd, after);
 	close(fd);
 }
 
@@ -61,6 +61,29 @@ static void forked_child_talks(void)
 	HOST_CHECK(waitpid(child, NULL, 0) == child);
 	host_talk(fd, "parent");
 	close(fd);
+}
+
+/* A child takes a table of descriptors of its own, without what it does not need, and goes on with the one left. */
+static void unsharing_child_talks(void)
+{
+	int fd = host_connect(), other = host_connect();
+	host_talk(fd, "before-unshare");
+	host_talk(other, "other-before-unshare");
+	fflush(stdout);
+	pid_t child = fork();
+	if (child == 0) {
+		HOST_CHECK(close_range((unsigned)other, ~0U, CLOSE_RANGE_UNSHARE) == 0);
+		host_talk(fd, "unshared");
+		HOST_CHECK(syscall(SYS_close_range, fd, fd, CLOSE_RANGE_UNSHARE) == 0);
+		fflush(stdout);
+		_exit(write(fd, "x", 1) == -1 && write(other, "x", 1) == -1 ? 0 : 1);
+	}
+	int status;
+	HOST_CHECK(waitpid(child, &status, 0) == child && status == 0);
+	host_talk(fd, "after-unshare");
+	host_talk(other, "other-after-unshare");
+	close(fd);
+	close(other);
 }
 
 static void *talk(void *argument)
@@ -109,8 +132,10 @@ int main(void)
 {
 	host_start_server();
 	duplicates();
-	vfork_child_closes();
+	vfork_child_closes(0, "before-vfork", "after-vfork");
+	vfork_child_closes(CLOSE_RANGE_UNSHARE, "before-vfork-unshares", "after-vfork-unshares");
 	forked_child_talks();
+	unsharing_child_talks();
 	threads();
 	close_from();
 	return 0;

@@ -64,6 +64,9 @@ int main(void)
 
 	limit(RLIMIT_MEMLOCK, 64u << 10);
 	host_talk(fd, "nothing-locked");
+	/* What is there and what comes: allowed or not, the same for it. */
+	show("all locked", mlockall(MCL_CURRENT | MCL_FUTURE));
+	host_talk(fd, "all-locked");
 	limit(RLIMIT_STACK, 256u << 10);
 	host_talk(fd, "small-stack");
 	close(fd);
