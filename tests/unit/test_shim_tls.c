@@ -1,33 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Clear text of TLS: which connection an SSL object belongs to, and what is recorded of it. */
-#define KVS_UNIT_TEST
-#include "tls.h"
-
-#include "collect/ring_reader.h"
+#include "shim_fixture.h"
 #include "follow.h"
-
-#include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-#define REQUEST "POST /v1/messages HTTP/1.1\r\n\r\n"
-#define OTHER "GET /index.html HTTP/1.1\r\n\r\n"
-
-static char *ring_path;
-static struct ring_reader *reader;
-static const struct kvs_record *record;
-static struct str payload;
+#include "tls.h"
 
 /* An SSL object as far as this is concerned, and the library that knows it. */
 struct object {
@@ -49,58 +24,6 @@ static int get_error(const void *ssl, int result)
 }
 
 static const struct tls_library library = {.SSL_get_client_random = client_random, .SSL_get_error = get_error};
-
-static int start(void **state)
-{
-	(void)state;
-	char error[256] = "";
-	struct stat st;
-	if (ring_create(1 << 20, &ring_path, error, sizeof(error)) < 0 ||
-	    ring_reader_open(ring_path, &reader, error, sizeof(error)) < 0)
-		return -1;
-	int fd = open(ring_path, O_RDWR);
-	fstat(fd, &st);
-	void *base = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	close(fd);
-	if (ring_attach(&shim.ring, base, (uint64_t)st.st_size) < 0)
-		return -1;
-	shim.fork_pid = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	shim.pid = (int32_t)getpid();
-	atomic_store(shim.fork_pid, shim.pid);
-	atomic_store(&shim.tids_known, true);
-	shim.main_stack_top = (uintptr_t)environ;
-	record_start();
-	return ring_reader_next(reader, &record, &payload) == 1 ? 0 : -1;
-}
-
-static int end(void **state)
-{
-	(void)state;
-	ring_reader_close(reader);
-	ring_remove(ring_path);
-	free(ring_path);
-	return 0;
-}
-
-static void next_is(enum kvs_record_type type)
-{
-	assert_int_equal(ring_reader_next(reader, &record, &payload), 1);
-	if (record->type != type)
-		fail_msg("record of type %d instead of %d", record->type, type);
-}
-
-static void next_is_text(enum kvs_record_type type, const char *text, uint64_t offset)
-{
-	next_is(type);
-	assert_int_equal(payload.n, strlen(text));
-	assert_memory_equal(payload.p, text, payload.n);
-	assert_int_equal(record->offset, offset);
-}
-
-static void no_record(void)
-{
-	assert_int_equal(ring_reader_next(reader, &record, &payload), 0);
-}
 
 /* A TLS hello with these random bytes and nothing that could be a server's name. */
 static size_t hello(uint8_t *out, const struct object *object)
@@ -197,7 +120,7 @@ static void a_request_is_recorded_from_its_first_byte(void **state)
 	sent(&object, REQUEST);
 	promoted();
 	assert_true(record->conn == cookie);
-	next_is_text(KVS_REC_SEND, REQUEST, 0);
+	next_is_bytes(KVS_REC_SEND, REQUEST, 0);
 	assert_true(record->conn == cookie && record->time_ns == 5 && record->end_ns > 5);
 
 	/* The same bytes again, encrypted, and their sizes: nobody's business any more. */
@@ -205,11 +128,11 @@ static void a_request_is_recorded_from_its_first_byte(void **state)
 	socket_received(fd, "0123456789", 10);
 	no_record();
 	received(&object, "HTTP/1.1 200 OK\r\n\r\n");
-	next_is_text(KVS_REC_RECV, "HTTP/1.1 200 OK\r\n\r\n", 0);
+	next_is_bytes(KVS_REC_RECV, "HTTP/1.1 200 OK\r\n\r\n", 0);
 	sent(&object, "more");
-	next_is_text(KVS_REC_SEND, "more", strlen(REQUEST));
+	next_is_bytes(KVS_REC_SEND, "more", strlen(REQUEST));
 	received(&object, "and more");
-	next_is_text(KVS_REC_RECV, "and more", 19);
+	next_is_bytes(KVS_REC_RECV, "and more", 19);
 
 	/* The socket's end may come before the last clear text has been read: TLS says when. */
 	struct transfer t = {.fd = fd, .slot = fd_slot(fd)};
@@ -247,7 +170,7 @@ static void anything_else_stays_closed(void **state)
 	/* Later it asks a language model. */
 	sent(&object, REQUEST);
 	promoted();
-	next_is_text(KVS_REC_SEND, REQUEST, 0);
+	next_is_bytes(KVS_REC_SEND, REQUEST, 0);
 	disconnected(fd);
 }
 
@@ -277,7 +200,7 @@ static void an_object_of_no_connection_is_let_alone(void **state)
 	/* An object at the same place, but with another hello: what was found there before does not count. */
 	sent(&object, REQUEST);
 	promoted();
-	next_is_text(KVS_REC_SEND, REQUEST, 0);
+	next_is_bytes(KVS_REC_SEND, REQUEST, 0);
 	object.random[31] ^= 1;
 	sent(&object, REQUEST);
 	no_record();
@@ -299,7 +222,7 @@ static void many_at_once(void **state)
 	for (size_t i = 20; i-- > 0;) {
 		sent(&objects[i], REQUEST);
 		promoted();
-		next_is_text(KVS_REC_SEND, REQUEST, 0);
+		next_is_bytes(KVS_REC_SEND, REQUEST, 0);
 		assert_true(record->conn == cookies[i]);
 	}
 	for (size_t i = 0; i < 20; i++)
