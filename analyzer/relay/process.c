@@ -153,6 +153,7 @@ static _Noreturn void work(const struct relay_process_config *config, const char
 	int result = loop_run(&w.loop);
 	relay_release(&w.relay);
 	flush_last(tap);
+	tap_close(tap);
 	_exit(result < 0);
 }
 

@@ -7,14 +7,6 @@
 
 #include <stdlib.h>
 
-const struct render_rules render_wire = {
-	.tools = TOOLS_BEFORE_SYSTEM,
-	.system_turns = TURNS_IN_PLACE,
-	.billing = BILLING_KEPT,
-	.thinking = THINKING_KEPT,
-	.block_tokens = 1,
-};
-
 #define BILLING_TEXT_MAX 4096
 /* {"signature":"","thinking":"","type":"thinking"} and no more than a word in it. */
 #define EMPTY_THINKING_BYTES 56

@@ -6,9 +6,6 @@
  * The prompt as the model gets it: the parts of a request in the order in which a backend's server and chat template
  * lay them out, without what they drop. Two requests share a cached prefix as far as their rendered pieces are equal.
  *
- * The wire view is rendering too, by rules that change nothing: canonical order (tools, system, messages), billing
- * block kept, everything in place; it shows what the client did, the rendered view what came of it.
- *
  * What is modelled are order, omission and masking of whole parts. The template's own words around them are constant
  * and left out; a rendered prompt's sizes are those of its parts.
  */
@@ -103,9 +100,6 @@ struct rendered {
 	struct render_heads heads, heads_before;
 	uint32_t heads_dropped;
 };
-
-/* The rules of the wire view. */
-extern const struct render_rules render_wire;
 
 /* Text of a part, appended to *out; 0 or -1 (not kept). What render needs where a rule masks text inside a part. */
 typedef int render_text_fn(void *context, uint32_t part, struct buf *out);

@@ -189,11 +189,3 @@ double plan_session_seconds(const struct plan *p, const double *durations)
 	free(ends);
 	return last;
 }
-
-void plan_captured(const struct plan *p, const struct report *report, double *out)
-{
-	for (size_t i = 0; i < p->n; i++) {
-		struct times t = times_of(report, p->requests[i].exchange);
-		out[i] = (double)(t.end - t.start) / (double)NS_PER_S;
-	}
-}

@@ -56,7 +56,5 @@ void plan_release(struct plan *p);
  * of people count as 0. NaN if a duration is NaN.
  */
 double plan_session_seconds(const struct plan *p, const double *durations);
-/* The durations as captured; out has room for p->n. */
-void plan_captured(const struct plan *p, const struct report *report, double *out);
 
 #endif

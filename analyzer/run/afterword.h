@@ -24,7 +24,8 @@ int afterword_get(const char *trace, int limit_ms, struct afterword *out);
 void afterword_release(struct afterword *a);
 /*
  * How long people wait for it: a second, and one more for every thousand requests of a session that they waited for
- * much longer, five at most. Where nothing says which backend it was, 2,000 requests of a megabyte take 2.4 s.
+ * much longer, five at most. Where nothing says which backend it was, every candidate's rules are tried, and it takes
+ * longest.
  */
 int afterword_limit_ms(uint64_t requests);
 /* The same, said as notes; that it would take too long is said, too. */

@@ -109,11 +109,3 @@ int verdict_cause(struct report *report, struct verdict *out, char *error, size_
 	why_verdicts_release(&v);
 	return result;
 }
-
-void verdict_release(struct verdict *v)
-{
-	buf_release(&v->cost);
-	buf_release(&v->cause);
-	cost_release(&v->costs);
-	*v = (struct verdict){.nsettings = 0};
-}

@@ -24,12 +24,11 @@ struct verdict {
 
 /*
  * In two steps, since the second takes longer: verdict_cost fills `cost`, verdict_cause the rest. Each returns 0, or -1
- * with one line in error. verdict_release in either case.
+ * with one line in error. Nothing is released: whoever asks ends with the answer.
  */
 int verdict_cost(struct report *report, struct verdict *out, char *error, size_t error_bytes)
 	__attribute__((warn_unused_result));
 int verdict_cause(struct report *report, struct verdict *out, char *error, size_t error_bytes)
 	__attribute__((warn_unused_result));
-void verdict_release(struct verdict *v);
 
 #endif

@@ -76,6 +76,15 @@ static void test_rules(void **state)
 	assert_int_equal(template_of_model(STR("claude-opus-5")), TEMPLATE_UNKNOWN);
 }
 
+/* Rules that change nothing: tools, system, messages, and everything kept. */
+static const struct render_rules as_sent = {
+	.tools = TOOLS_BEFORE_SYSTEM,
+	.system_turns = TURNS_IN_PLACE,
+	.billing = BILLING_KEPT,
+	.thinking = THINKING_KEPT,
+	.block_tokens = 1,
+};
+
 /* Parts are named by a letter, which is their digest too. */
 
 static const struct trace_part parts[] = {
@@ -147,7 +156,7 @@ static void assert_renders(const char *prompt, const struct render_rules *r, con
 static void test_order(void **state)
 {
 	(void)state;
-	struct render_rules r = render_wire;
+	struct render_rules r = as_sent;
 	assert_renders("u|kabstT", &r, "tTbsuka", false);
 	r.tools = TOOLS_AFTER_SYSTEM;
 	assert_renders("u|kabstT", &r, "bstTuka", false);
@@ -161,7 +170,7 @@ static void test_order(void **state)
 static void test_system_turns(void **state)
 {
 	(void)state;
-	struct render_rules r = render_wire;
+	struct render_rules r = as_sent;
 	assert_renders("stu|y|a|y", &r, "tsuyay", false);
 	r.system_turns = TURNS_HOISTED;
 	assert_renders("stu|y|a|y", &r, "tsyyua", false);
@@ -175,7 +184,7 @@ static void test_system_turns(void **state)
 static void test_thinking(void **state)
 {
 	(void)state;
-	struct render_rules r = render_wire;
+	struct render_rules r = as_sent;
 	r.thinking = THINKING_DROPPED_OLD;
 	/* Tool results are no new question: the thinking since the last one stays. */
 	assert_renders("su|ka|r|ka|r", &r, "sukarkar", false);
@@ -206,7 +215,7 @@ static void test_empty_thoughts(void **state)
 		{.kind = PART_MESSAGE, .role = ROLE_ASSISTANT, .block = BLOCK_TEXT, .normalised_bytes = 10},
 	};
 	const struct trace_prompt_part prompt[] = {{0, 1, 0}, {1, 1, 1}};
-	struct render_rules r = render_wire;
+	struct render_rules r = as_sent;
 	struct rendered out = {0};
 	static const struct {
 		const char *json;
@@ -234,7 +243,7 @@ static void test_empty_thoughts(void **state)
 static void test_text_before_results(void **state)
 {
 	(void)state;
-	struct render_rules r = render_wire;
+	struct render_rules r = as_sent;
 	r.text_before_tool_results = true;
 	assert_renders("su|a|rv|a", &r, "suavra", false);
 }
@@ -297,7 +306,7 @@ static void test_continued(void **state)
 	};
 	const size_t count = sizeof(prompts) / sizeof(*prompts);
 	for (unsigned bits = 0; bits < 3 * 3 * 3 * 2 * 2; bits++) {
-		struct render_rules r = render_wire;
+		struct render_rules r = as_sent;
 		r.tools = (enum tools_place)(bits % 3);
 		r.system_turns = (enum system_turns)(bits / 3 % 3);
 		r.thinking = (enum thinking_rule)(bits / 9 % 3);
@@ -365,7 +374,7 @@ static void test_compare_like_slowly(void **state)
 	for (int i = 0; i < 20000; i++) {
 		char prompts[2][60];
 		struct rendered both[2] = {{.n = 0}, {.n = 0}};
-		struct render_rules r = render_wire;
+		struct render_rules r = as_sent;
 		struct comparison want = {0}, got;
 		for (size_t n = 0; n < 59; n++) {
 			chance = chance * 1664525u + 1013904223u;
@@ -406,8 +415,8 @@ static void test_compare(void **state)
 {
 	(void)state;
 	struct rendered a = {0}, b = {0};
-	render("stu|a|r", &render_wire, &a);
-	render("sTu|a|r|a", &render_wire, &b);
+	render("stu|a|r", &as_sent, &a);
+	render("sTu|a|r|a", &as_sent, &b);
 	struct view old = {.rendered = a}, new = {.rendered = b};
 	struct comparison c = {0};
 
