@@ -34,8 +34,8 @@ def closes(name):
 
 t.equal({conn_of(n) for n in ("original", "dup", "dup2", "dup3", "dupfd", "dupfd_cloexec", "last")}, {conn_of("original")},
         "duplicates are one connection")
-for name in ("last", "after-vfork", "after-vfork-unshares", "parent", "unshared", "after-unshare", "other-after-unshare",
-             "after-closefrom"):
+for name in ("last", "after-vfork", "after-vfork-unshares", "parent", "other-before-it-unshares", "unshared",
+             "after-unshare", "other-after-unshare", "after-closefrom"):
     ends, last = closes(name)
     t.ok(len(ends) == 1 and ends[0] > last, f"{name}: ends once, with its last descriptor", f"{ends} {last}")
 

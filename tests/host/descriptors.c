@@ -72,6 +72,7 @@ static void unsharing_child_talks(void)
 	fflush(stdout);
 	pid_t child = fork();
 	if (child == 0) {
+		host_talk(other, "other-before-it-unshares");
 		HOST_CHECK(close_range((unsigned)other, ~0U, CLOSE_RANGE_UNSHARE) == 0);
 		host_talk(fd, "unshared");
 		HOST_CHECK(syscall(SYS_close_range, fd, fd, CLOSE_RANGE_UNSHARE) == 0);
