@@ -80,6 +80,11 @@ static void test_trimmed(void **state)
 	assert_false(trimmed(old, PROMPT(ASKS(TEXT("three") "," TEXT("more")) "," SAYS("4") "," USER("five")), &gone));
 	/* A block of a message is gone, not a message. */
 	assert_false(trimmed(old, PROMPT(USER("one") "," SAYS("two") "," ASKS(TEXT("more")) "," SAYS("four")), &gone));
+	/* The last block of one; and a message that went into the one before. */
+	assert_false(trimmed(PROMPT(USER("one") "," ANSWERS(TEXT("a") "," TEXT("b")) "," USER("three")),
+			     PROMPT(USER("one") "," SAYS("a") "," USER("three")), &gone));
+	assert_false(trimmed(PROMPT(USER("one") "," SAYS("two") "," USER("three")),
+			     PROMPT(ASKS(TEXT("one") "," TEXT("three"))), &gone));
 	/* What comes next in the new one is not in the old one. */
 	assert_false(trimmed(old, PROMPT(USER("five") "," SAYS("four")), &gone));
 }
