@@ -61,29 +61,54 @@ static size_t keys_of(const struct exchange *x, const struct view *v, struct dig
 	return n;
 }
 
+/* Of a conversation, whatever the model: server, and the prompt up to the first answer. False: there is none yet. */
+static bool conversation_key(const struct exchange *x, const struct view *v, struct digest *out)
+{
+	struct {
+		struct digest peer;
+		uint64_t prefix[2];
+	} of = {.peer = digest_of(str_from(x->peer ? x->peer : ""))};
+	size_t i, end;
+
+	rendered_find(&v->rendered, RUN_MESSAGES, &i, &end);
+	while (i < end && piece_part(v, i)->role != ROLE_ASSISTANT)
+		i++;
+	if (i == end)
+		return false;
+	rendered_prefix(&v->rendered, i + 1, of.prefix);
+	*out = digest_of((struct str){(const char *)&of, sizeof(of)});
+	return true;
+}
+
+static int remember(struct across *a, const struct digest *key, uint32_t exchange)
+{
+	struct head *h;
+	HASH_FIND(hh, a->heads, key, sizeof(*key), h);
+	if (h) {
+		h->newest = exchange;
+		return 0;
+	}
+	h = calloc(1, sizeof(*h));
+	if (!h)
+		return -1;
+	*h = (struct head){.key = *key, .first = exchange, .newest = exchange, .kept = true};
+	HASH_ADD(hh, a->heads, key, sizeof(h->key), h);
+	if (h->kept)
+		return 0;
+	free(h);
+	return -1;
+}
+
 int across_add(struct across *a, const struct report *report, uint32_t exchange, const struct view *prompt)
 {
-	struct digest keys[2];
-	size_t n = keys_of(report->exchanges[exchange].x, prompt, keys);
+	const struct exchange *x = report->exchanges[exchange].x;
+	struct digest keys[2], conversation;
+	size_t n = keys_of(x, prompt, keys);
 
-	for (size_t i = 0; i < n; i++) {
-		struct head *h;
-		HASH_FIND(hh, a->heads, &keys[i], sizeof(keys[i]), h);
-		if (h) {
-			h->newest = exchange;
-			continue;
-		}
-		h = calloc(1, sizeof(*h));
-		if (!h)
+	for (size_t i = 0; i < n; i++)
+		if (remember(a, &keys[i], exchange) < 0)
 			return -1;
-		*h = (struct head){.key = keys[i], .first = exchange, .newest = exchange, .kept = true};
-		HASH_ADD(hh, a->heads, key, sizeof(h->key), h);
-		if (!h->kept) {
-			free(h);
-			return -1;
-		}
-	}
-	return 0;
+	return conversation_key(x, prompt, &conversation) ? remember(a, &conversation, exchange) : 0;
 }
 
 static uint64_t real_time(const struct report *r, uint32_t exchange, uint64_t stamp)
@@ -118,4 +143,20 @@ size_t across_find(const struct across *a, const struct report *report, uint32_t
 		}
 	}
 	return found;
+}
+
+uint32_t across_other_model(const struct across *a, const struct report *report, uint32_t exchange,
+			    const struct view *prompt)
+{
+	const struct exchange *x = report->exchanges[exchange].x;
+	struct digest key;
+	struct head *h = NULL;
+
+	if (conversation_key(x, prompt, &key))
+		HASH_FIND(hh, a->heads, &key, sizeof(key), h);
+	if (!h || h->newest == exchange || !prefilled_before(report, h->newest, exchange))
+		return LINEAGE_NONE;
+	const struct exchange *before = report->exchanges[h->newest].x;
+	bool other = strcmp(before->model ? before->model : "", x->model ? x->model : "") != 0;
+	return other && !before->session && !x->session ? h->newest : LINEAGE_NONE;
 }

@@ -5,6 +5,9 @@
 /*
  * Which earlier prompts a conversation's first one could have shared its head with: those of the same model and server
  * with the same tools, in whatever order, or the same last system block.
+ *
+ * And which conversation it goes on with, where that had another model and no header says that they are one: what was
+ * said is the same down to the assistant's first answer.
  */
 
 #include "report/report.h"
@@ -23,5 +26,8 @@ int across_add(struct across *a, const struct report *report, uint32_t exchange,
 /* Requests with such a head that were prefilled before this one began, each once, newest first. Returns how many. */
 size_t across_find(const struct across *a, const struct report *report, uint32_t exchange, const struct view *prompt,
 		   uint32_t out[ACROSS_MAX]);
+/* The newest request of such a conversation that was prefilled before this one began; LINEAGE_NONE. */
+uint32_t across_other_model(const struct across *a, const struct report *report, uint32_t exchange,
+			    const struct view *prompt);
 
 #endif

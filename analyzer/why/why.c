@@ -211,6 +211,31 @@ static void judge_pair(struct judge *j, uint32_t exchange, const struct view *ol
 	}
 }
 
+/* A conversation that goes on with another model though no header says that it is the same one. */
+static bool judge_other_model(struct judge *j, uint32_t exchange, const struct view *now)
+{
+	const struct report_exchange *e = &j->report->exchanges[exchange], *parent;
+	struct why_request *r = &j->out->requests[exchange];
+	uint32_t other = across_other_model(j->across, j->report, exchange, now);
+	struct comparison c = {0};
+
+	if (other == LINEAGE_NONE || view_render(&j->views, other, &j->other) < 0)
+		return false;
+	parent = &j->report->exchanges[other];
+	/* On a server with one model it had the prompt. */
+	if (e->cached != TOKENS_UNKNOWN && parent->prompt != TOKENS_UNKNOWN &&
+	    e->cached + negligible(j) >= reusable(j, r, parent->prompt))
+		return false;
+	compare(&j->other, now, &c);
+	r->matched_tokens = share(r->prompt_tokens, c.common_bytes, now->rendered.bytes);
+	struct why_miss *m = add_miss(j, exchange, breaker_find("model_switch"));
+	if (m) {
+		m->parent = other;
+		m->lost_tokens = parent->prompt;
+	}
+	return true;
+}
+
 /*
  * The first request of a conversation. That nothing of it was prefilled is as it must be, unless another conversation's
  * head is the same but for something that need not differ.
@@ -221,6 +246,8 @@ static void judge_first(struct judge *j, uint32_t exchange, const struct view *n
 	struct why_request *r = &j->out->requests[exchange];
 	uint32_t candidates[ACROSS_MAX], parent = LINEAGE_NONE;
 	struct explained best = {.cause = NULL};
+	if (judge_other_model(j, exchange, now))
+		return;
 	size_t n = across_find(j->across, j->report, exchange, now, candidates);
 
 	for (size_t i = 0; i < n; i++) {

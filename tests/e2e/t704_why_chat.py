@@ -100,6 +100,24 @@ said = why(run, "llama.cpp@b1+plain")
 t.ok({m["cause"] for m in said.values()} == {"first_request"} and len(said) == 12,
      "conversations with one head that take turns: told apart, and quiet", said)
 
+# Another model from the fourth request on.
+bodies = [{**body, "model": "local-model" if n < 3 else "other-model"} for n, body in enumerate(chats.healthy_chat(42500).bodies)]
+run, log = send(bodies)
+said = why(run, "llama.cpp@b1+plain")
+switch = said[3]["cause"], said[3]["parent"], said[3]["expected"], log[3]["cached_tokens"]
+t.ok(switch == ("model_switch", 3, True, 0) and len(said) == 2,
+     "a conversation that goes on with another model, though nothing tells that it is the same", (said, log[3]))
+said = why(send([*bodies[:3], {**bodies[0], "model": "other-model"}])[0], "llama.cpp@b1+plain")
+t.equal(said[3]["cause"], "first_request", "the same question to another model is a conversation of its own")
+run, log = send([{**body, "model": "local-model"} for body in bodies])
+lines = [json.loads(line) for line in run.trace.read_text().splitlines()]
+for line in lines:
+    if line["type"] == "exchange" and line["id"] > 3:
+        line["model"] = "other-model"
+run.trace.write_text("".join(json.dumps(line) + "\n" for line in lines))
+t.equal(why(run, "llama.cpp@b1+plain")[3]["cause"], "first_request",
+        "where the cache takes no notice of the name, no switch is said")
+
 # What a template does: thinking goes at the next question, notes go to the head.
 thinking = [chats.question_chat(43000 + n) for n in range(12)]
 wrong, *_ = judge(thinking, "llama.cpp+qwen3", "--thinking", "drop-old", "--head", "system")
