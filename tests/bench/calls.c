@@ -31,6 +31,7 @@
 #include <unistd.h>
 
 #define COLD_BYTES ((size_t)16 << 20)
+#define HEAD_BYTES ((size_t)64)
 
 enum kind { PLAIN, CHECK, COPY, ARRIVED, RECORDED, KINDS };
 
@@ -123,9 +124,14 @@ static void let_it_be_read(void)
 		fail("reader");
 }
 
+static size_t record_bytes(void)
+{
+	return HEAD_BYTES + (bytes + 63) / 64 * 64;
+}
+
 static struct pair begin_kind(enum kind kind)
 {
-	if ((kind == COPY || kind == ARRIVED) && cold_at + bytes > COLD_BYTES) {
+	if ((kind == COPY || kind == ARRIVED) && cold_at + record_bytes() > COLD_BYTES) {
 		cold_at = 0;
 		let_it_be_read();
 	}
@@ -142,10 +148,10 @@ static void end_kind(enum kind kind, int fd)
 		fail("getsockopt");
 	if (kind == CHECK)
 		return;
-	memcpy(cold + cold_at, buffer, bytes);
+	/* As records lie: each begins at a 64th byte, with a head of as many. */
+	memcpy(cold + cold_at + HEAD_BYTES, buffer, bytes);
 	__asm__ volatile("" ::: "memory");
-	/* Records begin at every 64th byte. */
-	cold_at += (bytes + 63) / 64 * 64;
+	cold_at += record_bytes();
 	if (kind == ARRIVED)
 		atomic_thread_fence(memory_order_seq_cst);
 }
