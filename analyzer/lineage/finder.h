@@ -53,6 +53,13 @@ static inline const struct tree_node *node_of(const struct finder *f, uint32_t n
 	return prompt_tree_node(f->tree, node);
 }
 
+/* The next part further up of a prompt's messages; false above the first one. */
+static inline bool message_above(const struct finder *f, struct tree_walk *walk, uint32_t *symbol)
+{
+	return prompt_tree_walk_up(f->tree, walk, symbol) &&
+	       prompt_tree_symbol_of(f->tree, *symbol)->kind == PART_MESSAGE;
+}
+
 /*
  * Chooses the parent of a request that has been entered into its lineage. restart: the conversation begins afresh with
  * it. Returns 0, or -1: no memory.

@@ -120,30 +120,24 @@ static bool other_tools(const struct finder *f, uint32_t lineage, uint32_t promp
 	return a > b * OTHER_TOOLS_FACTOR || b > a * OTHER_TOOLS_FACTOR;
 }
 
-/* What a part adds to the prompt that ends with the one before it. */
-static uint64_t part_bytes(const struct finder *f, uint32_t node)
-{
-	const struct tree_node *n = node_of(f, node);
-	return n->bytes[PART_MESSAGE] - node_of(f, n->parent)->bytes[PART_MESSAGE];
-}
-
 /*
  * Rule 2: the lineage whose assistant, or last user part, this prompt repeats. Short words ("Done.") are said in many
  * conversations: of the newest few known ones the lineage counts that said most of their bytes, the newest if equal.
  */
 static uint32_t by_witness(const struct finder *f, uint32_t scope, uint32_t prompt)
 {
-	uint32_t assistants = node_of(f, prompt)->assistants;
+	uint32_t assistants = node_of(f, prompt)->assistants, above = assistants;
 	uint32_t key = witness_scope(f, scope, prompt);
-	uint32_t node = prompt, lineages[WITNESSES_MAX], best = 0;
+	uint32_t symbol, lineages[WITNESSES_MAX], best = 0;
 	uint64_t bytes[WITNESSES_MAX] = {0};
 	size_t n = 0, seen = 0;
-	for (int i = 0; i < WITNESS_PARTS_MAX && seen < WITNESSES_MAX && prompt_tree_is_message(f->tree, node);
-	     i++, node = node_of(f, node)->parent) {
-		const struct tree_node *at = node_of(f, node);
-		uint32_t lineage = pair_map_get(&f->witness, key, at->symbol);
+	struct tree_walk walk = prompt_tree_walk(f->tree, prompt);
+	for (int i = 0; i < WITNESS_PARTS_MAX && seen < WITNESSES_MAX && message_above(f, &walk, &symbol); i++) {
+		const struct tree_symbol *part = prompt_tree_symbol_of(f->tree, symbol);
+		uint32_t lineage = pair_map_get(&f->witness, key, symbol);
 		/* A user part says little unless the assistant has answered it here. */
-		bool said = prompt_tree_symbol_of(f->tree, node)->role == ROLE_ASSISTANT || at->assistants < assistants;
+		bool said = part->role == ROLE_ASSISTANT || above < assistants;
+		above -= part->role == ROLE_ASSISTANT;
 		if (lineage == PAIR_NONE || !said)
 			continue;
 		size_t k = 0;
@@ -151,7 +145,7 @@ static uint32_t by_witness(const struct finder *f, uint32_t scope, uint32_t prom
 			k++;
 		if (k == n)
 			lineages[n++] = lineage;
-		bytes[k] += part_bytes(f, node);
+		bytes[k] += part->bytes;
 		seen++;
 	}
 	for (uint32_t k = 1; k < n; k++)
@@ -198,13 +192,27 @@ static uint32_t by_head(const struct finder *f, uint32_t scope, uint32_t prompt)
 /* Notes the prompt's last part that a user or a tool sent, by which its continuation can be known. */
 static int note_last_user_part(struct finder *f, uint32_t key, uint32_t prompt, uint32_t lineage)
 {
-	for (uint32_t node = prompt; prompt_tree_is_message(f->tree, node); node = node_of(f, node)->parent) {
-		enum part_role role = prompt_tree_symbol_of(f->tree, node)->role;
+	struct tree_walk walk = prompt_tree_walk(f->tree, prompt);
+	for (uint32_t symbol; message_above(f, &walk, &symbol);) {
+		enum part_role role = prompt_tree_symbol_of(f->tree, symbol)->role;
 		if (role == ROLE_USER || role == ROLE_TOOL)
-			return pair_map_put(&f->witness, key, node_of(f, node)->symbol, lineage);
+			return pair_map_put(&f->witness, key, symbol, lineage);
 		if (role == ROLE_ASSISTANT)
 			break;
 	}
+	return 0;
+}
+
+/* Notes what the assistant said in the parts that a node holds. */
+static int note_answers(struct finder *f, uint32_t key, uint32_t node, uint32_t lineage)
+{
+	if (node_of(f, node)->assistants == node_of(f, node_of(f, node)->parent)->assistants)
+		return 0;
+	struct tree_walk walk = prompt_tree_walk(f->tree, node);
+	for (uint32_t symbol; walk.node == node && prompt_tree_walk_up(f->tree, &walk, &symbol);)
+		if (prompt_tree_symbol_of(f->tree, symbol)->role == ROLE_ASSISTANT &&
+		    pair_map_put(&f->witness, key, symbol, lineage) < 0)
+			return -1;
 	return 0;
 }
 
@@ -226,8 +234,7 @@ static int record(struct finder *f, uint32_t scope, uint32_t backend, uint32_t r
 		    pair_map_get(&f->anywhere, backend, node) == PAIR_NONE &&
 		    pair_map_put(&f->anywhere, backend, node, lineage) < 0)
 			return -1;
-		if (prompt_tree_symbol_of(f->tree, node)->role == ROLE_ASSISTANT &&
-		    pair_map_put(&f->witness, key, node_of(f, node)->symbol, lineage) < 0)
+		if (note_answers(f, key, node, lineage) < 0)
 			return -1;
 	}
 	r->shared = node;

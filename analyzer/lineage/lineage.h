@@ -78,8 +78,9 @@ struct lineage_set {
 };
 
 /*
- * Sorts n requests into lineages. Time and memory grow with the parts that are new, not with the prompts' lengths.
- * Returns 0, or -1: no memory. lineage_set_release in either case.
+ * Sorts n requests into lineages. Time and memory grow with the parts that are new, not with the prompts' lengths; but
+ * each assistant part behind the first part that changed is looked at. Returns 0, or -1: no memory. lineage_set_release
+ * in either case.
  */
 int lineage_find(const struct prompt_tree *tree, struct lineage_request *requests, size_t n, struct lineage_set *out)
 	__attribute__((warn_unused_result));

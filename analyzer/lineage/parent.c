@@ -21,14 +21,14 @@ static uint32_t longer(const struct finder *f, uint32_t a, uint32_t b)
  */
 static bool repeats_end(const struct finder *f, uint32_t longest, uint32_t newer)
 {
-	uint32_t end = f->requests[longest].prompt, node = f->requests[newer].prompt;
-	if (longer(f, newer, longest) != longest)
+	uint32_t last, symbol;
+	struct tree_walk end = prompt_tree_walk(f->tree, f->requests[longest].prompt);
+	struct tree_walk walk = prompt_tree_walk(f->tree, f->requests[newer].prompt);
+	if (longer(f, newer, longest) != longest || !prompt_tree_walk_up(f->tree, &end, &last))
 		return false;
-	for (int i = 0; i < SUCCESSOR_PARTS && prompt_tree_is_message(f->tree, node); i++) {
-		if (node_of(f, node)->symbol == node_of(f, end)->symbol)
+	for (int i = 0; i < SUCCESSOR_PARTS && message_above(f, &walk, &symbol); i++)
+		if (symbol == last)
 			return true;
-		node = node_of(f, node)->parent;
-	}
 	return false;
 }
 

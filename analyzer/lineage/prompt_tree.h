@@ -5,12 +5,20 @@
 /*
  * All prompts of one or more traces as a tree of parts, root first: tools → system → messages, whatever their order on
  * the wire. A prompt is the node where it ends; what two prompts share is the path down to their lowest common node.
- * The tree grows with what is new, so a long session costs its length and not the square of it.
  *
  *     t ── t ── s ── u1 ── a1 ── u2 ── a2 ── u3        main conversation: three prompts end at u1, u2, u3
  *                 └─ u1'                               another one with the same tools and system prompt
  *
  * Parts are symbols: equal numbers for parts that a model sees as equal (same normalised digest).
+ *
+ * The tree is compressed: nodes stand only where a prompt ends, where prompts part, where the messages begin, and where
+ * labels end (below); each holds the parts on the way down from its parent. Whatever is true of a node because prompts
+ * passed through it is thus true of all parts that it holds.
+ *
+ * So it grows with what is new, and a long session costs its length and not the square of it. Where a prompt differs at
+ * its head from the one before it and then goes on like it, the parts behind are other nodes, but their symbols
+ * (labels) are kept once and referred to by nodes of both: memory for what is new, and time to compare and add up the
+ * rest. Parts that moved by some places are not known again: their symbols are written once more, four bytes each.
  */
 
 #include "base/digest.h"
@@ -32,8 +40,9 @@ struct tree_symbol {
 
 struct tree_node {
 	uint32_t parent; /* TREE_NONE for the root */
-	uint32_t symbol;
-	uint32_t head;       /* the last node of tools and system above here; its own number where it is one of them */
+	uint32_t first;  /* symbol of the first part that it holds, right below its parent; TREE_NONE for the root */
+	uint32_t rest;   /* where the symbols of its other parts begin in the tree's labels */
+	uint32_t head;   /* the last node of tools and system above here; its own number where it is one of them */
 	uint32_t assistants; /* parts in the assistant's role from the root down to here */
 	/* From the root down to here, this node included, by kind of part. */
 	uint32_t count[PART_KINDS];
@@ -45,8 +54,14 @@ struct prompt_tree;
 
 /* The prompt added last by some client: a hint that makes adding its next one cheap. {0} is none. */
 struct tree_path {
-	uint32_t *symbols, *nodes;
+	uint32_t *symbols, *labels; /* by part: its symbol, and a place of it in the tree's labels or TREE_NONE */
 	size_t n, capacity;
+	uint32_t end;
+};
+
+/* Goes up from the end of a prompt part by part. */
+struct tree_walk {
+	uint32_t node, left; /* parts of the node that were not seen yet */
 };
 
 /* NULL: no memory. */
@@ -57,8 +72,8 @@ void tree_path_release(struct tree_path *path);
 /* The symbol for a digest; `what` is taken the first time it is seen. -1: no memory. */
 int prompt_tree_symbol(struct prompt_tree *t, const struct digest *digest, const struct tree_symbol *what,
 		       uint32_t *symbol) __attribute__((warn_unused_result));
-/* Of what kind its part was when it was first seen. */
-enum part_kind prompt_tree_symbol_kind(const struct prompt_tree *t, uint32_t symbol);
+/* What its part was when it was first seen. Valid until the next prompt_tree_symbol. */
+const struct tree_symbol *prompt_tree_symbol_of(const struct prompt_tree *t, uint32_t symbol);
 /* Adds a prompt in wire order and gives the node where it ends (TREE_ROOT for an empty one). -1: no memory. */
 int prompt_tree_add(struct prompt_tree *t, struct tree_path *hint, const uint32_t *symbols, size_t n, uint32_t *end)
 	__attribute__((warn_unused_result));
@@ -72,8 +87,11 @@ int prompt_tree_extend(struct prompt_tree *t, struct tree_path *path, const uint
 
 /* Valid until the next prompt_tree_add or prompt_tree_extend. */
 const struct tree_node *prompt_tree_node(const struct prompt_tree *t, uint32_t node);
-const struct tree_symbol *prompt_tree_symbol_of(const struct prompt_tree *t, uint32_t node);
-/* The node is a part of the conversation: not the root, a tool or of the system prompt. */
+/* The node holds parts of the conversation: not the root, a tool or of the system prompt. */
 bool prompt_tree_is_message(const struct prompt_tree *t, uint32_t node);
+/* From a node's last part up. Good until the next prompt_tree_add or prompt_tree_extend. */
+struct tree_walk prompt_tree_walk(const struct prompt_tree *t, uint32_t node);
+/* The symbol of the next part; false above the first one. */
+bool prompt_tree_walk_up(const struct prompt_tree *t, struct tree_walk *walk, uint32_t *symbol);
 
 #endif

@@ -47,27 +47,22 @@ static bool better_main(const struct profile *a, uint32_t a_requests, const stru
 	return a->bytes > b->bytes;
 }
 
-/* The first tool node above the messages of a prompt, TREE_ROOT if it has none. */
-static uint32_t last_tool(const struct prompt_tree *tree, uint32_t prompt)
-{
-	uint32_t node = prompt_tree_node(tree, prompt)->head;
-	while (node != TREE_ROOT && prompt_tree_symbol_of(tree, node)->kind != PART_TOOL)
-		node = prompt_tree_node(tree, node)->parent;
-	return node;
-}
-
 static int note_tools(const struct prompt_tree *tree, uint32_t prompt, struct pair_map *tools, uint32_t session)
 {
-	for (uint32_t node = last_tool(tree, prompt); node != TREE_ROOT; node = prompt_tree_node(tree, node)->parent)
-		if (pair_map_put(tools, session, prompt_tree_node(tree, node)->symbol, 0) < 0)
+	struct tree_walk walk = prompt_tree_walk(tree, prompt_tree_node(tree, prompt)->head);
+	for (uint32_t symbol; prompt_tree_walk_up(tree, &walk, &symbol);)
+		if (prompt_tree_symbol_of(tree, symbol)->kind == PART_TOOL &&
+		    pair_map_put(tools, session, symbol, 0) < 0)
 			return -1;
 	return 0;
 }
 
 static bool shares_tool(const struct prompt_tree *tree, uint32_t prompt, const struct pair_map *tools, uint32_t session)
 {
-	for (uint32_t node = last_tool(tree, prompt); node != TREE_ROOT; node = prompt_tree_node(tree, node)->parent)
-		if (pair_map_get(tools, session, prompt_tree_node(tree, node)->symbol) != PAIR_NONE)
+	struct tree_walk walk = prompt_tree_walk(tree, prompt_tree_node(tree, prompt)->head);
+	for (uint32_t symbol; prompt_tree_walk_up(tree, &walk, &symbol);)
+		if (prompt_tree_symbol_of(tree, symbol)->kind == PART_TOOL &&
+		    pair_map_get(tools, session, symbol) != PAIR_NONE)
 			return true;
 	return false;
 }

@@ -69,7 +69,7 @@ static size_t read_symbols(struct prompts *p, struct prompts_path *path, const s
 			next->billing = true;
 			continue;
 		}
-		next->symbols[prompt_tree_symbol_kind(p->tree, symbol)]++;
+		next->symbols[prompt_tree_symbol_of(p->tree, symbol)->kind]++;
 		p->symbols[to++] = symbol;
 	}
 	return to;

@@ -423,16 +423,32 @@ static void most_of_what_was_said_counts(void **state)
 	assert_int_equal(b->requests[3].parent, 0);
 }
 
+/* Words that several said are those of who sent them last as new ones, not of who only went on behind them. */
+static void who_said_it_last_counts(void **state)
+{
+	struct bench *b = *state;
+	ask(b, NULL, NULL, 0, "T:bash S:one U:red A:ok U:r");
+	ask(b, NULL, NULL, 2, "T:bash S:two U:blue");
+	ask(b, NULL, NULL, 4, "T:bash S:two U:blue A:ok U:b");
+	ask(b, NULL, NULL, 6, "T:bash S:one U:red A:ok U:r A:red-1 U:r-2");
+	ask(b, NULL, NULL, 8, "T:bash S:three U:blue A:ok U:b-2");
+	find(b);
+	assert_other_lineage(b, 0, 2);
+	assert_same_lineage(b, 3, 0);
+	assert_same_lineage(b, 4, 2);
+}
+
 /* A prompt that leaves something out of its middle goes on in place of the longer one before it. */
 static void what_was_left_out_does_not_come_again(void **state)
 {
 	struct bench *b = *state;
-	ask(b, "s", NULL, 0, "T:bash S:sys U:task A:thought A:call U:result A:thought-2 A:call-2 U:result-2");
-	ask(b, "s", NULL, 2, "T:bash S:sys U:task A:call U:result A:call-2 U:result-2 U:next");
-	ask(b, "s", NULL, 4, "T:bash S:other U:task A:call U:result A:call-2 U:result-2 U:next A:yes");
+	ask(b, "s", NULL, 0,
+	    "T:bash S:sys U:task A:see U:go A:thought A:call U:result A:thought-2 A:more A:call-2 U:result-2");
+	ask(b, "s", NULL, 2, "T:bash S:sys U:task A:see U:go A:call U:result A:call-2 U:result-2 U:next");
+	ask(b, "s", NULL, 4, "T:bash S:other U:task A:see U:go A:call U:result A:call-2 U:result-2 U:next A:yes");
 	/* A turn taken back is shorter, too, but ends elsewhere. */
-	ask(b, "s", NULL, 6, "T:bash S:other U:task A:call U:instead");
-	ask(b, "s", NULL, 8, "T:bash S:other U:task A:call U:instead A:call-3");
+	ask(b, "s", NULL, 6, "T:bash S:other U:task A:see U:go A:call U:instead");
+	ask(b, "s", NULL, 8, "T:bash S:other U:task A:see U:go A:call U:instead A:call-3");
 	find(b);
 	assert_int_equal(b->set.n, 1);
 	assert_int_equal(b->requests[1].parent, 0);
@@ -522,6 +538,7 @@ int main(void)
 		bench_test(a_parent_was_prefilled_before_its_child_began),
 		bench_test(same_answers_everywhere),
 		bench_test(most_of_what_was_said_counts),
+		bench_test(who_said_it_last_counts),
 		bench_test(what_was_left_out_does_not_come_again),
 		bench_test(other_apis_have_no_prompt),
 		bench_test(nothing_at_all),
