@@ -201,23 +201,18 @@ void page_tokens(struct page *p)
 
 /* ---- the table of requests */
 
+#define ANSWER_COLUMNS 96
+
 static void answer(struct page *p, const struct report_exchange *e)
 {
-	const struct exchange *x = e->x;
-	struct buf text;
+	struct buf text, cut;
 
 	buf_init(&text, 4096);
-	if (x->response.status)
-		buf_printf(&text, "%d", x->response.status);
-	else
-		buf_puts(&text, "none");
-	if (x->response.error)
-		buf_printf(&text, " %.80s", x->response.error);
-	else if (e->counts_only)
-		buf_puts(&text, " count_tokens");
-	else if (x->response.stop_reason)
-		buf_printf(&text, " %.40s", x->response.stop_reason);
-	part_cell(p, text.p);
+	buf_init(&cut, 4096);
+	report_answer(e, &text);
+	units_text(&cut, text.p, ANSWER_COLUMNS, false);
+	part_cell(p, cut.p);
+	buf_release(&cut);
 	buf_release(&text);
 }
 

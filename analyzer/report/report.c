@@ -117,6 +117,22 @@ bool report_failed(const struct report_exchange *e)
 	return x->response.status < 100 || x->response.status > 399 || x->response.error;
 }
 
+void report_answer(const struct report_exchange *e, struct buf *to)
+{
+	const struct exchange *x = e->x;
+
+	if (x->response.status)
+		buf_printf(to, "%d", x->response.status);
+	else
+		buf_puts(to, "none");
+	if (x->response.error)
+		buf_printf(to, " %s", x->response.error);
+	else if (e->counts_only)
+		buf_puts(to, " count_tokens");
+	else if (x->response.stop_reason)
+		buf_printf(to, " %s", x->response.stop_reason);
+}
+
 /* Everything that follows from the prompts and stamps; requests run beside r->exchanges. */
 static int analyse(struct report *r, const struct prompts *prompts, const struct entry *entries,
 		   struct lineage_request *requests)

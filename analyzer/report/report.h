@@ -133,6 +133,8 @@ void report_lineage_name(uint32_t lineage, char out[8]);
 void report_exchange_name(const struct report *r, const struct report_exchange *e, char out[32]);
 /* Failed: no response, an error status, or an error in it. */
 bool report_failed(const struct report_exchange *e);
+/* "200 tool_use", "529", "none connection closed": as the trace has it, not fit for a terminal yet. Appends. */
+void report_answer(const struct report_exchange *e, struct buf *to);
 
 /* One to three sentences without a final line end. Appends. */
 void report_headline(const struct report *r, struct buf *to);

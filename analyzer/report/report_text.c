@@ -141,22 +141,11 @@ static void sessions(struct page *p)
 	}
 }
 
-/* "200 tool_use", "529", "none: connection closed". */
 static void answer(const struct page *p, const struct report_exchange *e, size_t columns)
 {
-	const struct exchange *x = e->x;
 	struct buf text;
 	buf_init(&text, 4096);
-	if (x->response.status)
-		buf_printf(&text, "%d", x->response.status);
-	else
-		buf_puts(&text, "none");
-	if (x->response.error)
-		buf_printf(&text, " %s", x->response.error);
-	else if (e->counts_only)
-		buf_puts(&text, " count_tokens");
-	else if (x->response.stop_reason)
-		buf_printf(&text, " %s", x->response.stop_reason);
+	report_answer(e, &text);
 	if (report_failed(e))
 		buf_puts(p->to, p->style->yellow);
 	units_text(p->to, text.p, columns, false);
