@@ -268,7 +268,7 @@ def stamp_orders(run, mock):
             yield f"the mock's {one} <= {two}", wrong(lambda p, s=one: p[2][s], lambda p, s=two: p[1][s])
 
 
-def wait_for(condition, seconds=10):
+def wait_for(condition, seconds=30):
     """True as soon as condition() is, False when it has not become so in time."""
     end = time.monotonic() + seconds
     while not condition():

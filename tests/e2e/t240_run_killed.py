@@ -135,10 +135,10 @@ t.ok(not os.path.exists(found["ring"]) and not os.path.exists(os.path.dirname(fo
 
 # ---- kvscope is killed in the middle of an answer
 
-slow = t.mock("--prefill-rate", "0", "--decode-rate", "20")
+slow = t.mock("--prefill-rate", "0", "--decode-rate", "8")
 s = Session(url=slow.url)
 (s.folder / "0").touch()
-lib.wait_for(lambda: any("message_start" in line for line in open(slow.log_path, encoding="utf-8")) or slow.bodies(), 0.5)
+lib.wait_for(lambda: s.trace.exists() and b'"type":"request"' in s.trace.read_bytes())
 s.process.kill()
 s.process.wait()
 t.ok(lib.wait_for((s.folder / "0.done").exists) and s.end(), "killed in the middle of an answer: the answer is had whole")
