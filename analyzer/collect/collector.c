@@ -3,21 +3,14 @@
 
 #include "base/array.h"
 #include "base/clock.h"
+#include "collect/alive.h"
 #include "collect/backlog.h"
 #include "collect/census.h"
 #include "collect/pace.h"
 
-#include <errno.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
-/* Descriptors spent on watching processes; those beyond are asked about by number. Below the usual limit of 1024. */
-#define PIDFDS_MAX 512
 
 #define CENSUS_NS NS_PER_S
 
@@ -25,12 +18,6 @@
  * may be: a collector that takes over for a killed one finds it there. */
 #define CROWDED 128
 #define CROWDED_FOR_SLEEP 96
-
-struct process {
-	int32_t pid;
-	bool gone;
-	uint64_t gone_ns; /* when that was first seen */
-};
 
 struct written {
 	int32_t pid;
@@ -42,10 +29,7 @@ struct collector {
 	struct pipeline *pipeline;
 	struct trace_writer *trace;
 	struct continues_memory *continues;
-	/* Alive as far as we know. watch[i] belongs to process[i]; its fd is a pidfd, or -1 beyond PIDFDS_MAX. */
-	struct process *process;
-	struct pollfd *watch;
-	size_t nprocess, process_capacity, watch_capacity, npidfds;
+	struct alive alive;
 	struct written *skip;
 	size_t nskip, skip_capacity;
 	int records_per_poll; /* a lap of the ring: writers that never pause must not keep us from our other duties */
@@ -198,43 +182,6 @@ fail:
 
 /* ---- processes */
 
-static void forget_process(struct collector *c, size_t i)
-{
-	if (c->watch[i].fd >= 0) {
-		close(c->watch[i].fd);
-		c->npidfds--;
-	}
-	c->nprocess--;
-	c->process[i] = c->process[c->nprocess];
-	c->watch[i] = c->watch[c->nprocess];
-}
-
-static int watch_process(struct collector *c, int32_t pid)
-{
-	for (size_t i = 0; i < c->nprocess; i++)
-		if (c->process[i].pid == pid)
-			return 0; /* another program by exec */
-
-	struct process *process = array_grow(c->process, &c->process_capacity, c->nprocess + 1, sizeof(*c->process));
-	if (!process)
-		return -1;
-	c->process = process;
-	struct pollfd *watch = array_grow(c->watch, &c->watch_capacity, c->nprocess + 1, sizeof(*c->watch));
-	if (!watch)
-		return -1;
-	c->watch = watch;
-
-	int fd = c->npidfds < PIDFDS_MAX ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
-	c->npidfds += fd >= 0;
-	/* One that has ended already is let go when the ring has been read to its end. */
-	bool gone = fd < 0 && kill(pid, 0) < 0 && errno == ESRCH;
-	c->process[c->nprocess] =
-		(struct process){.pid = pid, .gone = gone, .gone_ns = gone ? clock_monotonic_ns() : 0};
-	c->watch[c->nprocess] = (struct pollfd){.fd = fd, .events = POLLIN};
-	c->nprocess++;
-	return 0;
-}
-
 /* Processes of another pid namespace have numbers that mean nothing here: their end is not noticed. */
 static void see_process(struct collector *c, const struct kvs_record *record, struct str payload)
 {
@@ -243,61 +190,39 @@ static void see_process(struct collector *c, const struct kvs_record *record, st
 		return;
 	memcpy(&process, payload.p, sizeof(process));
 	if (process.pidns_inode == ring_reader_header(c->ring)->pidns_inode)
-		watch_process(c, record->pid);
+		alive_watch(&c->alive, record->pid);
 }
 
-static void mark_gone(struct collector *c)
+/* What it wrote last may have waited for long. */
+static void on_gone(void *context, int32_t pid, uint64_t gone_ns)
 {
-	if (c->nprocess == 0)
-		return;
-	poll(c->watch, c->nprocess, 0);
-	for (size_t i = 0; i < c->nprocess; i++) {
-		struct process *p = &c->process[i];
-		if (c->watch[i].fd >= 0)
-			p->gone = c->watch[i].revents != 0;
-		else
-			p->gone = kill(p->pid, 0) < 0 && errno == ESRCH;
-		if (p->gone && p->gone_ns == 0)
-			p->gone_ns = clock_monotonic_ns();
-	}
-}
-
-static void retire_gone(struct collector *c)
-{
-	for (size_t i = 0; i < c->nprocess;) {
-		if (!c->process[i].gone) {
-			i++;
-			continue;
-		}
-		/* What it wrote last may have waited for long. */
-		pipeline_process_gone(c->pipeline, c->process[i].pid, c->process[i].gone_ns);
-		forget_process(c, i);
-	}
+	struct collector *c = context;
+	pipeline_process_gone(c->pipeline, pid, gone_ns);
 }
 
 int collector_adopt(struct collector *c, int32_t pid)
 {
-	return watch_process(c, pid);
+	return alive_watch(&c->alive, pid);
 }
 
 size_t collector_alive(const struct collector *c)
 {
-	return c->nprocess;
+	return c->alive.n;
 }
 
 static void take_census(struct collector *c)
 {
 	const struct census_events events = {.context = c, .child = on_child, .io_uring = on_io_uring};
 	uint64_t now = clock_monotonic_ns();
-	if (now < c->next_census_ns || c->nprocess == 0)
+	if (now < c->next_census_ns || c->alive.n == 0)
 		return;
 	c->next_census_ns = now + CENSUS_NS;
-	int32_t *pids = malloc(c->nprocess * sizeof(*pids));
+	int32_t *pids = malloc(c->alive.n * sizeof(*pids));
 	if (!pids)
 		return;
-	for (size_t i = 0; i < c->nprocess; i++)
-		pids[i] = c->process[i].pid;
-	census_look(&c->census, pids, c->nprocess, &events);
+	for (size_t i = 0; i < c->alive.n; i++)
+		pids[i] = c->alive.process[i].pid;
+	census_look(&c->census, pids, c->alive.n, &events);
 	free(pids);
 }
 
@@ -360,7 +285,7 @@ int collector_poll(struct collector *c)
 	bool hurry = c->hurry || backlog_crowded(c->backlog), all;
 
 	/* In this order: all that a process wrote is in the ring before its end can be seen. */
-	mark_gone(c);
+	alive_look(&c->alive);
 	if (!ring_reader_whole(c->ring))
 		c->corrupt = true;
 	ring_reader_hold(c->ring, true);
@@ -369,7 +294,7 @@ int collector_poll(struct collector *c)
 	pace_end(&c->pace);
 	c->behind = !all;
 	if (all)
-		retire_gone(c);
+		alive_retire(&c->alive, on_gone, c);
 	else if (ring_reader_taken(c->ring) > CROWDED_FOR_SLEEP)
 		empty_ring(c, c->records_per_poll);
 	trace_writer_flush(c->trace);
@@ -428,10 +353,10 @@ void collector_finish(struct collector *c, const struct collector_end *end, stru
 		collector_poll(c);
 	if (!end->leave_open)
 		ring_reader_detach(c->ring);
-	mark_gone(c);
+	alive_look(&c->alive);
 	ring_reader_settle(c->ring);
 	read_rest(c, end->give_up);
-	retire_gone(c);
+	alive_retire(&c->alive, on_gone, c);
 	pipeline_finish(c->pipeline);
 	trace_writer_flush(c->trace);
 	ring_reader_hold(c->ring, false);
@@ -445,7 +370,7 @@ void collector_finish(struct collector *c, const struct collector_end *end, stru
 		.end_ns = clock_monotonic_ns(),
 		.exit_status = end->exit_status,
 		.signal = end->signal,
-		.complete = c->nprocess == 0 && !c->corrupt,
+		.complete = c->alive.n == 0 && !c->corrupt,
 	};
 	/* trace_error stays "" unless lines were lost. */
 	trace_writer_close(c->trace, &ring, &parsed, &footer, s->trace_error, sizeof(s->trace_error));
@@ -455,14 +380,11 @@ void collector_finish(struct collector *c, const struct collector_end *end, stru
 	s->lost_records += ring.voided;
 	s->holes = parsed.holes;
 	s->processes = ring.processes;
-	s->alive = c->nprocess;
+	s->alive = c->alive.n;
 	s->ring_corrupt = c->corrupt;
 	*out = *s;
 
-	while (c->nprocess > 0)
-		forget_process(c, c->nprocess - 1);
-	free(c->process);
-	free(c->watch);
+	alive_release(&c->alive);
 	free(c->skip);
 	census_release(&c->census);
 	pipeline_free(c->pipeline);
