@@ -69,7 +69,8 @@ struct cost_exchange {    /* beside report.exchanges */
 
 	enum cost_gap gap;
 	double client; /* before this request: tools and client, since the lineage's answer before; NaN: not that */
-	double idle;   /* the same, waiting for a person */
+	double idle; /* the same, waiting for a person; of a conversation that another one of the client's process went
+			before, or its side requests at its start, since then */
 
 	enum cost_claim claim;
 };

@@ -25,6 +25,9 @@ struct graph {
 	uint64_t *lineage_start;  /* per lineage: of its first one */
 	uint32_t *session_latest; /* per session: the exchange that ended last */
 	uint32_t *session_finished;
+	uint32_t *session_first;   /* per session: its first exchange, COST_NO_EXCHANGE before that */
+	uint32_t *trace_latest;    /* per trace: the exchange that ended last */
+	uint32_t *trace_running;   /* per trace: how many have begun and not ended */
 	struct finished *finished; /* per lineage */
 };
 
@@ -71,6 +74,8 @@ static void note_end(struct graph *g, uint32_t exchange)
 {
 	uint32_t lineage = g->report->exchanges[exchange].lineage, session = session_of(g, exchange);
 	g->session_latest[session] = exchange;
+	g->trace_latest[g->report->exchanges[exchange].trace] = exchange;
+	g->trace_running[g->report->exchanges[exchange].trace]--;
 	if (g->lineage_end[lineage] != exchange || g->report->lineages.lineages[lineage].role != LINEAGE_SUBAGENT)
 		return;
 	g->finished[lineage] = (struct finished){lineage, exchange, g->session_finished[session]};
@@ -105,6 +110,21 @@ static void join(struct graph *g, struct cause *c, uint32_t exchange, uint64_t s
 	}
 }
 
+/*
+ * A session that begins: after whatever the trace had seen end, as if the time between were a person's or a script's,
+ * unless something was still under way. Requests that begin with it keep their distance from its first one.
+ */
+static void begins_after(const struct graph *g, struct cause *c, uint32_t exchange)
+{
+	uint32_t first = g->session_first[session_of(g, exchange)], trace = g->report->exchanges[exchange].trace;
+	uint32_t latest = g->trace_latest[trace];
+
+	if (first != COST_NO_EXCHANGE && same_trace(g, first, exchange))
+		*c = (struct cause){g->was[first].start_ns, g->held[first].start_ns};
+	else if (latest != COST_NO_EXCHANGE && g->trace_running[trace] == 0)
+		waits_for(g, c, latest);
+}
+
 /* When it would have started; the gap before it changes with that. */
 static uint64_t start_held(struct graph *g, uint32_t exchange)
 {
@@ -119,6 +139,8 @@ static uint64_t start_held(struct graph *g, uint32_t exchange)
 			join(g, &c, exchange, g->was[before].end_ns);
 	} else if (latest != COST_NO_EXCHANGE && same_trace(g, latest, exchange)) {
 		waits_for(g, &c, latest);
+	} else {
+		begins_after(g, &c, exchange);
 	}
 	uint64_t start = c.was ? c.held + (was->start_ns - c.was) : was->start_ns;
 	if (was->gap != GAP_NONE && before != COST_NO_EXCHANGE) {
@@ -170,6 +192,9 @@ static void go(struct graph *g)
 			note_end(g, g->by_end[ended++]);
 		move(g, i);
 		g->lineage_last[e->lineage] = i;
+		g->trace_running[e->trace]++;
+		if (g->session_first[session_of(g, i)] == COST_NO_EXCHANGE)
+			g->session_first[session_of(g, i)] = i;
 	}
 }
 
@@ -180,7 +205,11 @@ static void look_at_lineages(struct graph *g)
 		g->lineage_start[i] = UINT64_MAX;
 	}
 	for (size_t i = 0; i < g->report->lineages.nsessions; i++)
-		g->session_latest[i] = g->session_finished[i] = COST_NO_EXCHANGE;
+		g->session_latest[i] = g->session_finished[i] = g->session_first[i] = COST_NO_EXCHANGE;
+	for (size_t i = 0; i < g->report->ntraces; i++) {
+		g->trace_latest[i] = COST_NO_EXCHANGE;
+		g->trace_running[i] = 0;
+	}
 	for (size_t k = 0; k < g->report->nexchanges; k++) {
 		uint32_t exchange = g->by_end[k], lineage = g->report->exchanges[exchange].lineage;
 		g->lineage_end[lineage] = exchange;
@@ -209,6 +238,7 @@ int retime_held(const struct report *report, const struct cost_exchange *exchang
 		const struct cost_seconds *as_it_was, struct cost_speedup *out)
 {
 	size_t n = report->nexchanges, lineages = report->lineages.n, sessions = report->lineages.nsessions;
+	size_t traces = report->ntraces;
 	struct graph g = {
 		.report = report,
 		.was = exchanges,
@@ -220,6 +250,9 @@ int retime_held(const struct report *report, const struct cost_exchange *exchang
 		.lineage_start = malloc((lineages + 1) * sizeof(*g.lineage_start)),
 		.session_latest = malloc((sessions + 1) * sizeof(*g.session_latest)),
 		.session_finished = malloc((sessions + 1) * sizeof(*g.session_finished)),
+		.session_first = malloc((sessions + 1) * sizeof(*g.session_first)),
+		.trace_latest = malloc((traces + 1) * sizeof(*g.trace_latest)),
+		.trace_running = malloc((traces + 1) * sizeof(*g.trace_running)),
 		.finished = malloc((lineages + 1) * sizeof(*g.finished)),
 	};
 	struct cost_seconds held;
@@ -227,7 +260,8 @@ int retime_held(const struct report *report, const struct cost_exchange *exchang
 
 	*out = (struct cost_speedup){.seconds = NAN, .seconds_held = NAN, .saved = NAN, .factor = NAN};
 	if (!g.held || !g.by_end || !g.lineage_last || !g.lineage_end || !g.lineage_start || !g.session_latest ||
-	    !g.session_finished || !g.finished || sort_by_end(&g) < 0)
+	    !g.session_finished || !g.session_first || !g.trace_latest || !g.trace_running || !g.finished ||
+	    sort_by_end(&g) < 0)
 		goto out;
 	memcpy(g.held, exchanges, n * sizeof(*g.held));
 	look_at_lineages(&g);
@@ -250,6 +284,9 @@ out:
 	free(g.lineage_start);
 	free(g.session_latest);
 	free(g.session_finished);
+	free(g.session_first);
+	free(g.trace_latest);
+	free(g.trace_running);
 	free(g.finished);
 	return result;
 }

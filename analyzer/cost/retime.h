@@ -9,6 +9,7 @@
  *   the lineage's answer before it, and whatever time client or person took after it;
  *   the sub-agents that began after that answer and had finished;
  *   for the first request of a lineage, the answer of the session that came last before it;
+ *   for that of a session, whatever had ended in the trace before it, if nothing was under way;
  *   where it waited for a slot, the request of the same server that left it.
  *
  *     main  ██▒▒▒▒▒▒··········██        A and B begin after main's first answer, main goes on when both have ended;

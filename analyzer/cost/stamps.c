@@ -8,6 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* How many requests before a conversation's first are looked at for the one that it follows. */
+#define BEFORE_MAX 256
+
 static bool starts_with_first_token(enum engine engine)
 {
 	return engine == ENGINE_LLAMACPP || engine == ENGINE_VLLM || engine == ENGINE_SGLANG;
@@ -154,6 +157,35 @@ static enum cost_gap gap_after(const struct report_exchange *before, enum lineag
 	return GAP_NONE;
 }
 
+/*
+ * How long a person took before a conversation began, NaN: not that. /clear, /resume and a client's start are told by
+ * this: its process had answered the last conversation, or had sent no more than side requests so far.
+ */
+static double idle_before_first(const struct report *report, const struct cost_exchange *exchanges, uint32_t exchange)
+{
+	const struct report_exchange *e = &report->exchanges[exchange];
+	uint64_t start = exchanges[exchange].start_ns, since = 0;
+
+	if (report->lineages.lineages[e->lineage].role != LINEAGE_MAIN || !e->x->session)
+		return NAN;
+	for (uint32_t n = 0; n < exchange && n < BEFORE_MAX; n++) {
+		const struct report_exchange *o = &report->exchanges[exchange - 1 - n];
+		const struct cost_exchange *c = &exchanges[exchange - 1 - n];
+		enum lineage_role role = report->lineages.lineages[o->lineage].role;
+		if (o->trace != e->trace || o->x->pid != e->x->pid || o->counts_only || role == LINEAGE_SUBAGENT)
+			continue;
+		if (role == LINEAGE_MAIN) {
+			since = gap_after(o, role) == GAP_IDLE ? c->end_ns : 0;
+			break;
+		}
+		if (c->end_ns <= start)
+			since = c->end_ns > since ? c->end_ns : since;
+	}
+	if (since == 0 || since > start)
+		return NAN;
+	return (double)(start - since) / (double)NS_PER_S;
+}
+
 int stamps_gaps(const struct report *report, struct cost_exchange *exchanges)
 {
 	size_t lineages = report->lineages.n;
@@ -174,6 +206,9 @@ int stamps_gaps(const struct report *report, struct cost_exchange *exchanges)
 			double gap = (double)(c->start_ns - exchanges[*before].end_ns) / (double)NS_PER_S;
 			c->client = c->gap == GAP_CLIENT ? gap : NAN;
 			c->idle = c->gap == GAP_IDLE ? gap : NAN;
+		} else if (*before == COST_NO_EXCHANGE) {
+			c->idle = idle_before_first(report, exchanges, i);
+			c->gap = isnan(c->idle) ? GAP_NONE : GAP_IDLE;
 		}
 		if (*before == COST_NO_EXCHANGE || exchanges[*before].end_ns <= c->end_ns)
 			*before = i;

@@ -8,6 +8,8 @@
 
 /* Savings below this share of the session are none. */
 #define SAVED_MIN 0.005
+/* A cache that lost a smaller share of the prompts held. */
+#define AGAIN_MIN 0.01
 #define UNSPLIT_MAX 0.1 /* of the prefill */
 #define FACTOR_MIN 1.1  /* less is told in per cent */
 #define MINUTES_FROM_S 600
@@ -69,6 +71,10 @@ static void saving(const struct cost *c, struct buf *to)
 	}
 	if (s->saved < SAVED_MIN * s->seconds && untimed(c)) {
 		buf_puts(to, " What a prefix cache that holds would save is not known.");
+		return;
+	}
+	if (s->saved < SAVED_MIN * s->seconds && (double)c->tokens.again > AGAIN_MIN * (double)c->tokens.prefilled) {
+		buf_puts(to, " A prefix cache that holds would save next to no time.");
 		return;
 	}
 	if (s->saved < SAVED_MIN * s->seconds) {

@@ -399,6 +399,78 @@ static void misses_get_their_seconds(void **state)
 	done(&k);
 }
 
+/*
+ * A probe at the client's start, a person's question after it, what was read prefilled again; /clear, and a question in
+ * a session of another name, with a title asked for at the same time.
+ */
+static void two_conversations(struct hand_trace *h, int32_t second_pid)
+{
+	add(h, 0, 0.1, 0.1, "U:probe*43", 10, 0);
+	add(h, 5, 1, 0.5, "T:b*2000 S:s*2000 U:q*430", 1000, 0);
+	stop_with(add(h, 8, 1.2, 0.5, "T:b*2000 S:s*2000 U:q*430 A:c*400 R:o*400", 1200, 0), "end_turn");
+	struct exchange *title = hand_add(h, "t", NULL, 30, 0.2, 0.5, "S:title*100 U:p*43");
+	hand_usage(title, 30, 0, 10);
+	title->pid = second_pid;
+	add(h, 30.1, 1, 0.5, "T:b*2000 S:s*2000 U:p*430", 1000, 0)->pid = second_pid;
+	free(h->exchanges[4].session);
+	h->exchanges[4].session = strdup("t");
+}
+
+static void a_person_waits_before_another_conversation(void **state)
+{
+	(void)state;
+	struct costed k;
+	struct hand_trace *h = hand_new();
+	two_conversations(h, 0);
+	build(h, &k);
+	assert_int_equal(k.r.lineages.nsessions, 2);
+	assert_int_equal(k.c.exchanges[1].gap, GAP_IDLE);
+	assert_near(k.c.exchanges[1].idle, 4.8);
+	assert_int_equal(k.c.exchanges[3].gap, GAP_NONE); /* the title is a side request */
+	assert_int_equal(k.c.exchanges[4].gap, GAP_IDLE);
+	assert_near(k.c.exchanges[4].idle, 20.4);
+	assert_near(k.c.all.idle, 4.8 + 20.3);
+	assert_near(sum_of(&k.c.all), k.c.all.wall);
+	/* What the first conversation saves is not eaten up by the second one's start. */
+	assert_true(k.c.all.re_prefill > 1.7);
+	assert_near(k.c.speedup.saved, k.c.all.re_prefill);
+	done(&k);
+}
+
+/* Nobody knows what went on between two processes; it takes as long as it did. */
+static void what_lies_between_two_processes_is_kept(void **state)
+{
+	(void)state;
+	struct costed k;
+	struct hand_trace *h = hand_new();
+	two_conversations(h, 1);
+	build(h, &k);
+	assert_int_equal(k.c.exchanges[4].gap, GAP_NONE);
+	assert_near(k.c.all.idle, 4.8);
+	assert_near(k.c.speedup.seconds, k.c.all.wall - 4.8);
+	assert_near(k.c.speedup.saved, k.c.all.re_prefill);
+	done(&k);
+}
+
+/* Tokens were prefilled again, and it took no time: nobody is told that the cache held. */
+static void a_loss_that_costs_nothing_is_no_cache_that_held(void **state)
+{
+	(void)state;
+	struct costed k;
+	struct buf text;
+	struct hand_trace *h = hand_new();
+	add(h, 0, 0.001, 10, "T:b*2000 S:s*2000 U:q*430", 1000, 0);
+	add(h, 12, 0.001, 10, "T:b*2000 S:s*2000 U:q*430 A:c*400 R:o*400", 1200, 0);
+	build(h, &k);
+	buf_init(&text, 4096);
+	cost_headline(&k.r, &k.c, &text);
+	buf_putc(&text, '\0');
+	assert_non_null(strstr(text.p, "would save next to no time."));
+	assert_null(strstr(text.p, "held"));
+	buf_release(&text);
+	done(&k);
+}
+
 static void nothing_costs_nothing(void **state)
 {
 	(void)state;
@@ -429,6 +501,9 @@ int main(void)
 		cmocka_unit_test(a_prefix_that_the_client_broke_counts),
 		cmocka_unit_test(claims_are_checked_by_the_clock),
 		cmocka_unit_test(misses_get_their_seconds),
+		cmocka_unit_test(a_person_waits_before_another_conversation),
+		cmocka_unit_test(what_lies_between_two_processes_is_kept),
+		cmocka_unit_test(a_loss_that_costs_nothing_is_no_cache_that_held),
 		cmocka_unit_test(nothing_costs_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL) != 0;
