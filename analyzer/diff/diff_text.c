@@ -46,17 +46,6 @@ static void side_line(struct page *p, char name, const struct diff_side *s)
 		buf_puts(p->to, "  judged on the wire\n");
 }
 
-static const char *labelled(enum tokens_basis basis, int64_t n, char out[UNITS_CHARS])
-{
-	units_count(basis == TOKENS_NONE ? -1 : n, out);
-	if (n > 0 && (basis == TOKENS_ESTIMATED || basis == TOKENS_MIXED)) {
-		memmove(out + 1, out, UNITS_CHARS - 1);
-		out[0] = '~';
-		out[UNITS_CHARS - 1] = '\0';
-	}
-	return out;
-}
-
 /* The row's last column: what B has more (red where that is worse) or less. */
 static void difference(struct page *p, double a, double b, bool more_is_worse, const char *text)
 {
@@ -74,7 +63,7 @@ static void count_row(struct page *p, const char *what, enum tokens_basis basis_
 	bool known = basis_a != TOKENS_NONE && basis_b != TOKENS_NONE && a >= 0 && b >= 0;
 
 	snprintf(text, sizeof(text), "%s%s", a == b ? "" : b > a ? "+" : "-", units_count(llabs(b - a), number));
-	buf_printf(p->to, "  %-36s%10s%10s", what, labelled(basis_a, a, x), labelled(basis_b, b, y));
+	buf_printf(p->to, "  %-36s%10s%10s", what, tokens_count(basis_a, a, x), tokens_count(basis_b, b, y));
 	difference(p, known ? (double)a : NAN, known ? (double)b : NAN, more_is_worse, a == b ? "=" : text);
 }
 
@@ -205,7 +194,7 @@ static void static_prefix(struct page *p)
 		buf_puts(p->to, "  The first prompts of A and B differ from their first token on.\n");
 	} else {
 		buf_printf(p->to, "  The first prompts of A and B share their first %s tokens.\n",
-			   labelled(TOKENS_ESTIMATED, d->common_tokens, common));
+			   tokens_count(TOKENS_ESTIMATED, d->common_tokens, common));
 	}
 	if (d->reordered)
 		buf_puts(p->to, "  The tools that both have come in another order.\n");

@@ -90,7 +90,7 @@ static void tools_bars(struct page *p)
 	html_open(h, "div", "class", "bars", HTML_END);
 	for (size_t i = 0; i < a->ntools && i < TOOLS_SHOWN; i++) {
 		const struct anatomy_tool *tool = &a->tools[i];
-		const char *count = part_count(TOKENS_ESTIMATED, llround(tool->sum.tokens), tokens);
+		const char *count = tokens_count(TOKENS_ESTIMATED, llround(tool->sum.tokens), tokens);
 		html_open(h, "span", HTML_END);
 		html_printf(h, "%.48s", tool->name);
 		html_close(h);

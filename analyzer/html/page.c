@@ -94,10 +94,10 @@ static void tile_count(struct page *p, const char *what, enum tokens_basis basis
 	html_open(&p->h, "b", HTML_END);
 	if (basis != TOKENS_NONE && count != TOKENS_UNKNOWN) {
 		html_open(&p->h, "data", "value", value, HTML_END);
-		html_text(&p->h, part_count(basis, count, number));
+		html_text(&p->h, tokens_count(basis, count, number));
 		html_close(&p->h);
 	} else {
-		html_text(&p->h, part_count(basis, count, number));
+		html_text(&p->h, tokens_count(basis, count, number));
 	}
 	html_close(&p->h);
 	html_element(&p->h, "span", NULL, more);

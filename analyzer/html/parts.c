@@ -93,7 +93,7 @@ void part_cell_count(struct page *p, enum tokens_basis basis, int64_t n)
 	char text[UNITS_CHARS], exact[24];
 	bool known = basis != TOKENS_NONE && n >= 0;
 	snprintf(exact, sizeof(exact), "%lld", (long long)n);
-	number_cell(p, known ? exact : NULL, part_count(basis, n, text));
+	number_cell(p, known ? exact : NULL, tokens_count(basis, n, text));
 }
 
 void part_cell_seconds(struct page *p, double seconds)
@@ -115,17 +115,6 @@ void part_cell_number(struct page *p, uint64_t n)
 	char exact[24];
 	snprintf(exact, sizeof(exact), "%llu", (unsigned long long)n);
 	number_cell(p, exact, exact);
-}
-
-const char *part_count(enum tokens_basis basis, int64_t n, char out[UNITS_CHARS])
-{
-	units_count(basis == TOKENS_NONE ? -1 : n, out);
-	if (n > 0 && (basis == TOKENS_ESTIMATED || basis == TOKENS_MIXED)) {
-		memmove(out + 1, out, UNITS_CHARS - 1);
-		out[0] = '~';
-		out[UNITS_CHARS - 1] = '\0';
-	}
-	return out;
 }
 
 const char *part_request(const struct page *p, const struct report_exchange *e, char out[48])

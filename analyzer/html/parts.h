@@ -57,8 +57,6 @@ void part_cell_seconds(struct page *p, double seconds);
 void part_cell_bytes(struct page *p, uint64_t bytes);
 void part_cell_number(struct page *p, uint64_t n);
 
-/* "95.4k", "~95.4k" where it is estimated or mixed, "-" for TOKENS_NONE or unknown. */
-const char *part_count(enum tokens_basis basis, int64_t n, char out[UNITS_CHARS]);
 /* "14 A", with the trace's number where there are several. */
 const char *part_request(const struct page *p, const struct report_exchange *e, char out[48]);
 

@@ -150,7 +150,7 @@ static void describe(struct timeline *t, size_t i, struct buf *out)
 	const struct cost_exchange *c = &t->p->cost->exchanges[i];
 	char name[48], a[UNITS_CHARS], b[UNITS_CHARS];
 
-	buf_printf(out, "request %s, %s tokens", part_request(t->p, e, name), part_count(e->basis, e->prompt, a));
+	buf_printf(out, "request %s, %s tokens", part_request(t->p, e, name), tokens_count(e->basis, e->prompt, a));
 	struct cost_use use = cost_use_of(t->p->report, t->p->cost, t->p->why, i);
 	if (use.basis != TOKENS_NONE) {
 		buf_printf(out, ": %s reused", units_count(use.reused, a));
@@ -197,7 +197,7 @@ static void rows(struct timeline *t)
 	for (size_t i = 0; i < r->nexchanges; i++) {
 		const struct report_exchange *e = &r->exchanges[i];
 		html_open(h, "li", HTML_END);
-		html_printf(h, "%s · %s", part_request(t->p, e, name), part_count(e->basis, e->prompt, tokens));
+		html_printf(h, "%s · %s", part_request(t->p, e, name), tokens_count(e->basis, e->prompt, tokens));
 		html_close(h);
 	}
 	html_close(h);

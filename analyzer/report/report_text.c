@@ -62,18 +62,6 @@ static void headline(struct page *p)
 	buf_release(&text);
 }
 
-/* A count with '~' where it is an estimate, or has one in it; "-" where nothing of it is known. */
-static const char *labelled(enum tokens_basis basis, int64_t n, char out[UNITS_CHARS])
-{
-	units_count(basis == TOKENS_NONE ? -1 : n, out);
-	if (n > 0 && (basis == TOKENS_ESTIMATED || basis == TOKENS_MIXED)) {
-		memmove(out + 1, out, UNITS_CHARS - 1);
-		out[0] = '~';
-		out[UNITS_CHARS - 1] = '\0';
-	}
-	return out;
-}
-
 static void lineage_row(struct page *p, uint32_t lineage)
 {
 	const struct lineage *l = &p->r->lineages.lineages[lineage];
@@ -82,9 +70,9 @@ static void lineage_row(struct page *p, uint32_t lineage)
 
 	report_lineage_name(lineage, name);
 	buf_printf(p->to, "  %-4s%-9s%8llu%9s%10s%9s%9s  ", name, lineage_role_name(l->role),
-		   (unsigned long long)g->requests, labelled(g->tokens.basis, g->tokens.sent, sent),
-		   labelled(g->tokens.split_basis, g->tokens.repeated, repeated), units_seconds(g->seconds.ttft, ttft),
-		   units_seconds(g->seconds.decode, decode));
+		   (unsigned long long)g->requests, tokens_count(g->tokens.basis, g->tokens.sent, sent),
+		   tokens_count(g->tokens.split_basis, g->tokens.repeated, repeated),
+		   units_seconds(g->seconds.ttft, ttft), units_seconds(g->seconds.decode, decode));
 	units_text(p->to, g->model, (size_t)p->columns - 62, false);
 	buf_puts(p->to, g->models ? ", ...\n" : "\n");
 }
@@ -160,9 +148,9 @@ static void request_row(struct page *p, const struct report_exchange *e)
 		decode[UNITS_CHARS], rate[UNITS_CHARS];
 	report_exchange_name(p->r, e, id);
 	report_lineage_name(e->lineage, name);
-	buf_printf(p->to, "%6s  %-3s%7s%8s%8s%9s%9s%8s  ", id, name, labelled(e->basis, e->prompt, size),
-		   labelled(e->split_basis, e->new, new), units_count(e->cached, cached), units_seconds(e->ttft, ttft),
-		   units_seconds(e->decode, decode), units_rate(e->decode_rate, rate));
+	buf_printf(p->to, "%6s  %-3s%7s%8s%8s%9s%9s%8s  ", id, name, tokens_count(e->basis, e->prompt, size),
+		   tokens_count(e->split_basis, e->new, new), units_count(e->cached, cached),
+		   units_seconds(e->ttft, ttft), units_seconds(e->decode, decode), units_rate(e->decode_rate, rate));
 	answer(p, e, (size_t)p->columns - 62);
 	buf_putc(p->to, '\n');
 }
@@ -205,7 +193,7 @@ static void systems(struct page *p)
 		digest_hex(&s->fingerprint, hex);
 		snprintf(sent, sizeof(sent), "%llux", (unsigned long long)s->requests);
 		buf_printf(p->to, "  %.12s    %10s%14s%14s%10s\n", hex, sent, units_bytes(s->bytes_each, each),
-			   units_bytes(s->bytes, bytes), labelled(s->basis, s->tokens, tokens));
+			   units_bytes(s->bytes, bytes), tokens_count(s->basis, s->tokens, tokens));
 	}
 	if (r->billing_variants > 1) {
 		struct buf text;
@@ -305,9 +293,9 @@ void report_text_line(const struct report *r, const struct report_exchange *e, c
 	report_exchange_name(r, e, id);
 	report_lineage_name(e->lineage, name);
 	buf_printf(to, "#%-4s %-2s %-8s %6s prompt %6s new %6s cached %8s TTFT %7s  ", id, name,
-		   lineage_role_name(r->lineages.lineages[e->lineage].role), labelled(e->basis, e->prompt, size),
-		   labelled(e->split_basis, e->new, new), units_count(e->cached, cached), units_seconds(e->ttft, ttft),
-		   units_rate(e->decode_rate, rate));
+		   lineage_role_name(r->lineages.lineages[e->lineage].role), tokens_count(e->basis, e->prompt, size),
+		   tokens_count(e->split_basis, e->new, new), units_count(e->cached, cached),
+		   units_seconds(e->ttft, ttft), units_rate(e->decode_rate, rate));
 	answer(&p, e, p.columns > 110 ? (size_t)p.columns - 78 : 32);
 	buf_putc(to, '\n');
 }

@@ -4,6 +4,7 @@
 #include "base/array.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 struct tokens_model {
 	double reported, estimated;
@@ -20,6 +21,17 @@ enum tokens_basis tokens_basis_join(enum tokens_basis a, enum tokens_basis b)
 	if (a == TOKENS_NONE || a == b)
 		return b;
 	return b == TOKENS_NONE ? a : TOKENS_MIXED;
+}
+
+const char *tokens_count(enum tokens_basis basis, int64_t n, char out[UNITS_CHARS])
+{
+	units_count(basis == TOKENS_NONE ? -1 : n, out);
+	if (n > 0 && (basis == TOKENS_ESTIMATED || basis == TOKENS_MIXED)) {
+		memmove(out + 1, out, UNITS_CHARS - 1);
+		out[0] = '~';
+		out[UNITS_CHARS - 1] = '\0';
+	}
+	return out;
 }
 
 double tokens_of_part(enum part_kind kind, enum block_type block, uint64_t bytes)

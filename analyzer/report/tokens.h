@@ -16,6 +16,7 @@
 
 #include "exchange.h"
 #include "lineage/names.h"
+#include "report/units.h"
 
 #include <stdint.h>
 
@@ -34,6 +35,9 @@ enum tokens_basis { TOKENS_NONE, TOKENS_REPORTED, TOKENS_ESTIMATED, TOKENS_MIXED
 const char *tokens_basis_name(enum tokens_basis basis);
 /* The label of a sum. */
 enum tokens_basis tokens_basis_join(enum tokens_basis a, enum tokens_basis b);
+
+/* units_count, with '~' before it where it is an estimate or has one in it; "-" where nothing of it is known. */
+const char *tokens_count(enum tokens_basis basis, int64_t n, char out[UNITS_CHARS]);
 
 /* Uncalibrated estimate for a part. */
 double tokens_of_part(enum part_kind kind, enum block_type block, uint64_t bytes);
