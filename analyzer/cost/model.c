@@ -151,6 +151,11 @@ static bool fit_once(const struct cost_point *points, const double *weights, siz
 	return found;
 }
 
+static bool usable(const struct cost_point *p)
+{
+	return p->seconds >= COST_MODEL_SECONDS_MIN && p->n > 0;
+}
+
 static double off(const double *x, const struct cost_point *p)
 {
 	return fabs(value(x, p->n, p->p) / p->seconds - 1);
@@ -199,14 +204,17 @@ static void describe(const struct cost_point *points, const double *weights, siz
 	m->n_min = m->total_min = INFINITY;
 	for (size_t i = 0; i < n; i++) {
 		const struct cost_point *p = &points[i];
-		if (weights[i] == 0)
+		if (!usable(p))
 			continue;
-		m->points++;
-		sum += off(x, p) * off(x, p);
+		/* What was left out was observed, too: a disturbed request must not take an end of the range away. */
 		m->n_min = fmin(m->n_min, p->n);
 		m->n_max = fmax(m->n_max, p->n);
 		m->total_min = fmin(m->total_min, p->n + p->p);
 		m->total_max = fmax(m->total_max, p->n + p->p);
+		if (weights[i] == 0)
+			continue;
+		m->points++;
+		sum += off(x, p) * off(x, p);
 	}
 	m->residual = sqrt(sum / (double)m->points);
 }
@@ -216,7 +224,7 @@ int cost_model_fit(const struct cost_point *points, size_t n, struct cost_model 
 	double *weights = malloc((n + 1) * sizeof(*weights));
 	double *scratch = malloc((n + 1) * sizeof(*scratch));
 	double x[TERMS];
-	size_t usable = 0;
+	size_t total = 0;
 	int result = -1;
 
 	*out = (struct cost_model){.points = 0};
@@ -224,18 +232,17 @@ int cost_model_fit(const struct cost_point *points, size_t n, struct cost_model 
 		goto out;
 	result = 0;
 	for (size_t i = 0; i < n; i++) {
-		bool good = points[i].seconds >= COST_MODEL_SECONDS_MIN && points[i].n > 0;
-		weights[i] = good ? 1 : 0;
-		usable += good;
+		weights[i] = usable(&points[i]) ? 1 : 0;
+		total += usable(&points[i]);
 	}
-	if (usable < COST_MODEL_POINTS_MIN || !fit_robust(points, weights, n, x))
+	if (total < COST_MODEL_POINTS_MIN || !fit_robust(points, weights, n, x))
 		goto out;
 	leave_out(points, weights, n, x, scratch);
 	if (!fit_once(points, weights, n, x))
 		goto out;
 	*out = (struct cost_model){.a = x[0], .b = x[1], .c = x[2], .d = x[3]};
 	describe(points, weights, n, out);
-	out->left_out = usable - out->points;
+	out->left_out = total - out->points;
 	if (out->points < COST_MODEL_POINTS_MIN)
 		*out = (struct cost_model){.points = 0};
 out:

@@ -100,6 +100,28 @@ static void what_does_not_fit_is_left_out(void **state)
 	assert_near(cost_model_seconds(&m, 30000, 30000), seconds(&truth, 30000, 30000), 0.02);
 }
 
+/*
+ * Long prompts, and few short ones of which one or two took as long as a busy machine likes: whatever they took, what
+ * lies between them is known, and no further off than if they were missing.
+ */
+static void disturbed_short_requests_cost_no_range(void **state)
+{
+	(void)state;
+	for (double first = 0.002; first < 40; first *= 1.3) {
+		for (double second = 0.12; second < 40; second *= 1.3) {
+			const struct cost_point points[] = {
+				{1834, 0, 0.459}, {2033, 0, 0.511}, {2223, 0, 0.557},   {8, 912, first},
+				{943, 0, 0.236},  {943, 0, 0.237},  {479, 464, second},
+			};
+			struct cost_model m;
+			assert_int_equal(cost_model_fit(points, 7, &m), 0);
+			assert_int_equal(m.points + m.left_out, 7);
+			double seconds = cost_model_seconds(&m, 191, 2032);
+			assert_true(seconds >= 0.04 && seconds <= 0.557);
+		}
+	}
+}
+
 /* Four requests of a size: an overhead cannot be told from the tokens' own time, and is not invented. */
 static void alike_requests_give_a_rate(void **state)
 {
@@ -155,6 +177,7 @@ int main(void)
 		cmocka_unit_test(no_coefficient_is_negative),
 		cmocka_unit_test(noise_is_told_and_borne),
 		cmocka_unit_test(what_does_not_fit_is_left_out),
+		cmocka_unit_test(disturbed_short_requests_cost_no_range),
 		cmocka_unit_test(alike_requests_give_a_rate),
 		cmocka_unit_test(nothing_is_said_outside_twice_the_range),
 		cmocka_unit_test(too_little_gives_no_model),
