@@ -42,6 +42,16 @@ void client_answer_release(struct client_answer *a)
 	exchange_release(&a->x);
 }
 
+double client_first_seconds(const struct client_answer *a)
+{
+	const struct exchange_times *t = &a->x.times;
+	uint64_t first = t->first_content ? t->first_content : t->end;
+
+	if (first && first < t->request_end)
+		return 0;
+	return clock_seconds_between(t->request_end, first);
+}
+
 const char *client_outcome_name(enum client_outcome outcome)
 {
 	static const char *const names[] = {

@@ -121,6 +121,13 @@ void client_cancel(struct client *c);
 enum client_outcome client_fetch(struct client *c, const struct base_url *base, const struct client_request *request,
 				 struct client_answer *a);
 
+/*
+ * From the request's last byte to the first content of the answer; to its end, where no content came: with one token to
+ * be generated that is where it would have been. 0: the first content was there before the clock was read after the
+ * last send, as happens on a busy machine. NaN: the answer did not end.
+ */
+double client_first_seconds(const struct client_answer *a);
+
 /* Kept response header, NULL if it was not sent or is not on the allow-list of http/headers.h. */
 const char *client_header(const struct client_answer *a, const char *name);
 

@@ -204,12 +204,15 @@ static void describe(const struct cost_point *points, const double *weights, siz
 	m->n_min = m->total_min = INFINITY;
 	for (size_t i = 0; i < n; i++) {
 		const struct cost_point *p = &points[i];
+		if (!(p->n > 0 && p->seconds >= 0))
+			continue;
+		/* What was left out or took no time worth measuring was observed, too: no request takes an end of the
+		 * range away by being disturbed. */
+		m->n_min = fmin(m->n_min, p->n);
+		m->total_min = fmin(m->total_min, p->n + p->p);
 		if (!usable(p))
 			continue;
-		/* What was left out was observed, too: a disturbed request must not take an end of the range away. */
-		m->n_min = fmin(m->n_min, p->n);
 		m->n_max = fmax(m->n_max, p->n);
-		m->total_min = fmin(m->total_min, p->n + p->p);
 		m->total_max = fmax(m->total_max, p->n + p->p);
 		if (weights[i] == 0)
 			continue;

@@ -26,7 +26,7 @@ struct cost_model {
 	size_t points;               /* that the fit rests on; 0: there is none */
 	size_t left_out;             /* that did not fit */
 	double residual;             /* root mean square of the relative error, 0.05: five per cent */
-	double n_min, n_max;         /* observed, by those left out, too */
+	double n_min, n_max;         /* observed, what was left out or too short to time among it */
 	double total_min, total_max; /* ... of n + p */
 };
 

@@ -34,18 +34,11 @@ void engine_prompt_tokens(const struct engine_facts *facts, const struct exchang
 	}
 }
 
-static double seconds_of(const struct client_answer *a)
-{
-	const struct exchange_times *t = &a->x.times;
-	uint64_t first = t->first_content ? t->first_content : t->end;
-	return first > t->request_end ? (double)(first - t->request_end) / (double)NS_PER_S : NAN;
-}
-
 /* The very first request also waits for what a server does once. */
 static void note_timing(struct engine_facts *f, const struct client_answer *a)
 {
 	int64_t prompt, cached;
-	double seconds = seconds_of(a);
+	double seconds = client_first_seconds(a);
 
 	engine_prompt_tokens(f, &a->x, &prompt, &cached);
 	if (f->asked && f->ntimings < ENGINE_TIMINGS_MAX && prompt > 0 && cached >= 0 && cached < prompt &&
@@ -109,7 +102,8 @@ static bool no_such_route(const struct client_answer *a)
 
 static double rate_of(const struct client_answer *a, int64_t prompt)
 {
-	return prompt > 0 ? (double)prompt / seconds_of(a) : NAN;
+	double seconds = client_first_seconds(a);
+	return prompt > 0 && seconds > 0 ? (double)prompt / seconds : NAN;
 }
 
 /* MLX-LM has no route for it: "system_fingerprint": "0.32.2-0.32.4-Linux-..." begins with it. */

@@ -73,7 +73,6 @@ static void fill(struct sample *s, const struct engine_facts *facts, const struc
 {
 	const struct exchange *x = &a->x;
 	const struct exchange_times *t = &x->times;
-	/* With one token to be generated the answer's end is where a first content would have been. */
 	uint64_t first = t->first_content ? t->first_content : t->end;
 
 	s->sent = a->outcome != CLIENT_CANCELLED;
@@ -82,7 +81,7 @@ static void fill(struct sample *s, const struct engine_facts *facts, const struc
 	s->attempts = a->attempts;
 	free(s->error);
 	s->error = x->response.error && a->outcome != CLIENT_DONE ? strdup(x->response.error) : NULL;
-	s->ttft_s = clock_seconds_between(t->request_end, first);
+	s->ttft_s = client_first_seconds(a);
 	s->decode_s = clock_seconds_between(first, t->end);
 	s->prefill_s = x->response.timings.prompt_ms / 1e3;
 	s->decode_engine_s = x->response.timings.predicted_ms / 1e3;

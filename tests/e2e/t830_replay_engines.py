@@ -77,13 +77,28 @@ def replay(mock, *options, status=0):
     return json.loads(run.out) if run.out.startswith("{") else None
 
 
-# ---- where nothing is told, times say whether a warm arm reused anything: off takes some 0.3 s a request here
+# ---- where nothing is told, times say whether a warm arm reused anything: off takes some 0.3 s a request here. A busy machine
+# delays one request by more than that now and then, so the counts must be those of the times measured, and one run of three
+# must be undisturbed.
+
+
+def by_the_times(r):
+    """(reused, prefilled) of the requests after the first, by the rule in docs/replay.md."""
+    pairs = [[q["arms"][arm]["samples"][0]["ttft_seconds"] for arm in ("asis", "off")] for q in r["requests"][1:]]
+    told = [warm < 0.7 * cold for warm, cold in pairs if cold > 0.1]
+    return told.count(True), told.count(False)
+
+
 for flags, words, count in (((), "3 of 3", (3, 0)), (("--no-cache",), "0 of 3", (0, 3))):
     with t.mock("--engine", "lmstudio", "--prefill-rate", "8000", "--decode-rate", "0", *flags) as mock:
-        r = replay(mock, "-n", "1", "--arms", "off,asis")
+        for attempt in range(3):
+            r = replay(mock, "-n", "1", "--arms", "off,asis")
+            if by_the_times(r) == count:
+                break
     v = r["arms"]["asis"]["verification"]
-    t.equal((v["by_time"]["reused"], v["by_time"]["prefilled"]), count, f"by time, {words} requests reused a prefix")
-    t.ok(v["verdict"] == "not verified by the engine" and f"by time, {words} requests" in v["reason"], "which the reason says", v)
+    t.equal((v["by_time"]["reused"], v["by_time"]["prefilled"]), by_the_times(r), "by time, what took less than in off reused")
+    t.ok(v["verdict"] == "not verified by the engine" and f"by time, {words} requests" in v["reason"],
+         f"by time, {words} requests reused a prefix, as the reason says", v)
 with t.mock(*lib.FAST, "--engine", "lmstudio") as mock:
     v = replay(mock, "-n", "1", "--arms", "asis")["arms"]["asis"]["verification"]
     t.ok("say nothing of reuse without arm off" in v["reason"] and not v["by_time"]["reused"], "without off they say nothing", v)

@@ -5,6 +5,8 @@
 
 #include "answers.h"
 
+#include <math.h>
+
 /* ---- one client, one server, requests in a row */
 
 struct fixture {
@@ -272,12 +274,30 @@ static void test_cancel(void **state)
 	end(&f);
 }
 
+static void test_first_seconds(void **state)
+{
+	struct client_answer a;
+	struct exchange_times *t = &a.x.times;
+	(void)state;
+	client_answer_init(&a, 100);
+	assert_true(isnan(client_first_seconds(&a)));
+	*t = (struct exchange_times){.request_end = 1000000000, .first_content = 1250000000, .end = 3000000000};
+	assert_float_equal(client_first_seconds(&a), 0.25, 1e-9);
+	t->first_content = 0;
+	assert_float_equal(client_first_seconds(&a), 2, 1e-9);
+	/* The clock was read late: it came at once, which is not that it never came. */
+	t->first_content = 999999000;
+	assert_float_equal(client_first_seconds(&a), 0, 0);
+	client_answer_release(&a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_stream),   cmocka_unit_test(test_http10), cmocka_unit_test(test_keep_alive),
-		cmocka_unit_test(test_failures), cmocka_unit_test(test_unread), cmocka_unit_test(test_retry),
-		cmocka_unit_test(test_keys),     cmocka_unit_test(test_cancel), cmocka_unit_test(test_unreachable),
+		cmocka_unit_test(test_stream),        cmocka_unit_test(test_http10), cmocka_unit_test(test_keep_alive),
+		cmocka_unit_test(test_failures),      cmocka_unit_test(test_unread), cmocka_unit_test(test_retry),
+		cmocka_unit_test(test_keys),          cmocka_unit_test(test_cancel), cmocka_unit_test(test_unreachable),
+		cmocka_unit_test(test_first_seconds),
 	};
 	return cmocka_run_group_tests_name("client", tests, NULL, NULL);
 }

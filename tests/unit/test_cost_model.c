@@ -101,13 +101,13 @@ static void what_does_not_fit_is_left_out(void **state)
 }
 
 /*
- * Long prompts, and few short ones of which one or two took as long as a busy machine likes: whatever they took, what
- * lies between them is known, and no further off than if they were missing.
+ * Long prompts, and few short ones of which one or two took as long as a busy machine likes, or were stamped late:
+ * whatever they took, what lies between them is known, and no further off than if they were missing.
  */
 static void disturbed_short_requests_cost_no_range(void **state)
 {
 	(void)state;
-	for (double first = 0.002; first < 40; first *= 1.3) {
+	for (double first = 0; first < 40; first = fmax(0.0002, first * 1.3)) {
 		for (double second = 0.12; second < 40; second *= 1.3) {
 			const struct cost_point points[] = {
 				{1834, 0, 0.459}, {2033, 0, 0.511}, {2223, 0, 0.557},   {8, 912, first},
@@ -115,7 +115,7 @@ static void disturbed_short_requests_cost_no_range(void **state)
 			};
 			struct cost_model m;
 			assert_int_equal(cost_model_fit(points, 7, &m), 0);
-			assert_int_equal(m.points + m.left_out, 7);
+			assert_true(m.points >= 4 && m.points + m.left_out >= 6);
 			double seconds = cost_model_seconds(&m, 191, 2032);
 			assert_true(seconds >= 0.04 && seconds <= 0.557);
 		}
