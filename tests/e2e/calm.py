@@ -24,7 +24,8 @@ def calm(trace, log, rate, out):
         pieces.append((t["prefill_start"], t["message_start"], int(entry["new_tokens"] * 1e9 / rate)))
         sent = max([mine["request_end"]] + [end for _, end, _ in pieces[:-1] if end < t["prefill_start"]])
         pieces += [(begin, end, min(LINK_NS, end - begin)) for begin, end in
-                   ((sent, t["prefill_start"]), (t["message_start"], mine["message_start"])) if begin < end]
+                   ((sent, t["prefill_start"]), (t["message_start"], mine["message_start"]),
+                    (mine["message_start"], mine["first_content"] or 0)) if begin < end]
     pieces.sort()
     # Where two overlap (another request's answer is on its way while this one is prefilled), the first has it.
     apart = []
