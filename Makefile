@@ -167,7 +167,7 @@ aarch64: test-deps ## cross-build the shim and run its tests under qemu
 
 .PHONY: tsan aarch64 host-suites
 # The tests of what several threads share: ring and descriptor table.
-TSAN_TESTS := test_ring test_shim_follow test_shim_life
+TSAN_TESTS := test_ring test_shim_follow test_shim_life test_shim_sum
 tsan: ## the tests of ring and descriptor table under ThreadSanitizer
 	$(Q)$(MAKE) --no-print-directory B=$(B)/tsan CFLAGS='-O1 -g -fsanitize=thread -Wno-error=tsan' \
 		$(TSAN_TESTS:%=$(B)/tsan/tests/unit/%)

@@ -18,12 +18,10 @@ struct transfer recv_begin(int fd, uint32_t slot)
 void send_end(struct transfer *t, ssize_t result, struct view view, int flags)
 {
 	int error = errno;
-	if (result > 0 && !(flags & MSG_OOB)) {
-		t->end_ns = record_now_ns();
+	if (result > 0 && !(flags & MSG_OOB))
 		follow_sent(t, view, (size_t)result);
-	} else if (result < 0) {
+	else if (result < 0)
 		follow_error(t, error);
-	}
 	errno = error;
 }
 
@@ -38,7 +36,6 @@ void recv_end(struct transfer *t, ssize_t result, struct view view, int flags)
 	int error = errno;
 	/* Peeked bytes come again; urgent data and the error queue are not the stream. */
 	if (!(flags & (MSG_PEEK | MSG_OOB | MSG_ERRQUEUE))) {
-		t->end_ns = record_now_ns();
 		/* On TCP, MSG_TRUNC throws bytes away: they are not in the buffer, whatever its size. */
 		if (result > 0)
 			follow_received(t, flags & MSG_TRUNC ? NULL : &view, (size_t)result);

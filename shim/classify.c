@@ -9,6 +9,9 @@
 /* With the space: "GETTY" is no request. */
 static const char *const methods[] = {"POST ",  "GET ",     "PUT ",     "HEAD ", "DELETE ",
 				      "PATCH ", "OPTIONS ", "CONNECT ", "TRACE "};
+/* Where a request to go on as a WebSocket is looked for: a body may follow in the same write. */
+#define HEAD_MAX 4096
+
 static const char http2_preface[] = "PRI * HTTP/2.0\r\n";
 
 /* In the order of the table: the first that fits is the right one. */
@@ -25,7 +28,8 @@ static enum kvs_llm_api api_of_path(const uint8_t *path, size_t n)
 {
 	for (size_t i = 0; i < COUNT(llm_paths); i++) {
 		size_t length = llm_paths[i].n;
-		if (n >= length && memcmp(path + n - length, llm_paths[i].path, length) == 0)
+		/* Each begins with a slash: hardly any comparison is made for nothing. */
+		if (n >= length && path[n - length] == '/' && memcmp(path + n - length, llm_paths[i].path, length) == 0)
 			return (enum kvs_llm_api)(i + 1);
 	}
 	return KVS_API_NONE;
@@ -43,6 +47,8 @@ static enum match starts_with(const uint8_t *p, size_t n, const char *text, size
 
 static bool ends_path(uint8_t c)
 {
+	if (c > '?')
+		return false;
 	return c == ' ' || c == '?' || c == '#' || c == '\r' || c == '\n';
 }
 
@@ -73,9 +79,12 @@ static bool asks_for_websocket(const uint8_t *p, size_t n)
 {
 	static const char header[] = "\nupgrade: websocket";
 	const size_t length = sizeof(header) - 1;
-	for (size_t i = 0; i + length <= n; i++)
-		if (p[i] == '\n' && same_letters(p + i, header, length))
+	const uint8_t *end = p + n, *line = p;
+	while ((line = memchr(line, '\n', (size_t)(end - line))) != NULL) {
+		if ((size_t)(end - line) >= length && same_letters(line, header, length))
 			return true;
+		line++;
+	}
 	return false;
 }
 
@@ -84,6 +93,8 @@ static bool classify_http(const uint8_t *p, size_t n, struct verdict *v)
 {
 	bool cut = false;
 	for (size_t i = 0; i < COUNT(methods); i++) {
+		if (*methods[i] != *p)
+			continue;
 		size_t length = strlen(methods[i]);
 		enum match match = starts_with(p, n, methods[i], length);
 		if (match == YES) {
@@ -180,7 +191,7 @@ struct verdict classify(const uint8_t *p, size_t n)
 		v.class = KVS_CLASS_DROPPED;
 	else if (v.class == KVS_CLASS_CANDIDATE && n >= CLASSIFY_MAX)
 		v.class = KVS_CLASS_WATCHED;
-	if (v.class == KVS_CLASS_WATCHED && !v.protocol && asks_for_websocket(p, n))
+	if (v.class == KVS_CLASS_WATCHED && !v.protocol && asks_for_websocket(p, n < HEAD_MAX ? n : HEAD_MAX))
 		v.protocol = KVS_PROTOCOL_WEBSOCKET;
 	return v;
 }

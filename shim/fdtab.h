@@ -35,14 +35,23 @@ struct prefix {
 	uint8_t bytes[CLASSIFY_MAX];
 };
 
+/* Calls of one direction that are added up: sum.h. */
+struct sum {
+	_Atomic uint64_t untold;
+	_Atomic uint64_t last_ns;   /* of the last call in it */
+	_Atomic uint64_t window_ns; /* when the window began */
+	_Atomic uint32_t calls;     /* of the window that made a record */
+};
+
 struct conn {
 	_Atomic uint64_t word;
 	uint64_t cookie;         /* SO_COOKIE: what the socket is, whatever its number */
-	_Atomic uint64_t tx;     /* bytes sent so far; offset of the next */
+	_Atomic uint64_t tx;     /* bytes sent so far, but for those untold; offset of the next */
 	_Atomic uint64_t rx;     /* bytes received */
 	_Atomic uint32_t state;  /* enum kvs_class, or CONN_BUSY */
 	_Atomic uint32_t talked; /* a first send has at least begun */
 	struct prefix *prefix;   /* NULL: none; owned by whoever made the state CONN_BUSY */
+	struct sum sent, received;
 };
 
 /* A thread is judging the first bytes just now. */

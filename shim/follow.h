@@ -31,10 +31,11 @@ struct transfer {
 void follow_begin_send(struct transfer *t);
 /* Writes n bytes of the view as records like head, as many as it takes. Between record_enter and record_leave. */
 void follow_write(const struct kvs_record *head, struct view view, size_t n);
+/* The next two set end_ns, where it is wanted. */
 /* n > 0 bytes of the view were sent. */
-void follow_sent(const struct transfer *t, struct view view, size_t n);
+void follow_sent(struct transfer *t, struct view view, size_t n);
 /* n > 0 bytes came; view: where they are, NULL: nowhere (MSG_TRUNC throws them away). */
-void follow_received(const struct transfer *t, const struct view *view, size_t n);
+void follow_received(struct transfer *t, const struct view *view, size_t n);
 /* The peer is done. */
 void follow_eof(const struct transfer *t);
 /* A send or receive failed: records the errors that end a connection. */

@@ -2,6 +2,7 @@
 /* Bytes that were sent and received: the verdict on a connection's first ones, and what is recorded of the others. */
 #include "follow_parts.h"
 
+#include "sum.h"
 #include "tls.h"
 
 #include <errno.h>
@@ -164,7 +165,9 @@ static void sent_watched(struct conn *c, const struct transfer *t, struct view v
 	}
 	if (v.class == KVS_CLASS_OPAQUE)
 		tls_hello(c, p, bytes);
-	conn_set_state(c, v.class);
+	atomic_store_explicit(&c->state, v.class, memory_order_seq_cst);
+	/* Whoever receives just now and did not see that yet: see sum_add. */
+	sum_tell(c, t->fd);
 	write_class(c, t, &v, offset);
 	if (v.class == KVS_CLASS_RECORDED)
 		follow_write(&r, view, n);
@@ -246,6 +249,16 @@ static void received(struct conn *c, const struct transfer *t, const struct view
 	}
 }
 
+/* A write that says nothing new of a watched connection. */
+static bool goes_on(struct view view, size_t n)
+{
+	uint8_t room[LOOK_MAX];
+	size_t bytes;
+	const uint8_t *p = look(view, n, room, sizeof(room), &bytes);
+	struct verdict v = classify(p, bytes);
+	return v.class != KVS_CLASS_RECORDED && v.class != KVS_CLASS_OPAQUE && !v.protocol;
+}
+
 void follow_begin_send(struct transfer *t)
 {
 	struct conn *c = conn_of(t->slot);
@@ -268,35 +281,56 @@ static struct conn *pin_unless_tls(uint32_t slot)
 
 /* Offsets move on even when no record can be written: the reader sees from them what it missed. */
 
-void follow_sent(const struct transfer *t, struct view view, size_t n)
+void follow_sent(struct transfer *t, struct view view, size_t n)
 {
 	struct conn *c = pin_unless_tls(t->slot);
 	if (!c)
 		return;
-	uint64_t offset = atomic_fetch_add_explicit(&c->tx, n, memory_order_relaxed);
-	if (record_enter(RECORD_FRAME, n)) {
-		sent(c, t, view, n, offset);
-		record_leave();
+	bool watched = conn_state(c) == KVS_CLASS_WATCHED;
+	bool added = watched && sum_due(&c->sent, t->begin_ns) && goes_on(view, n);
+	if (added && sum_add(c, &c->sent, n, t->begin_ns)) {
+		conn_unpin(c);
+		return;
 	}
+	t->end_ns = record_now_ns();
+	bool inside = record_enter(RECORD_FRAME, n);
+	if (inside && watched)
+		sum_tell(c, t->fd);
+	uint64_t offset = added ? 0 : atomic_fetch_add_explicit(&c->tx, n, memory_order_relaxed);
+	if (inside && !added)
+		sent(c, t, view, n, offset);
+	if (inside)
+		record_leave();
 	conn_unpin(c);
 }
 
-void follow_received(const struct transfer *t, const struct view *view, size_t n)
+void follow_received(struct transfer *t, const struct view *view, size_t n)
 {
 	struct conn *c = pin_unless_tls(t->slot);
 	if (!c)
 		return;
-	uint64_t offset = atomic_fetch_add_explicit(&c->rx, n, memory_order_relaxed);
-	if (record_enter(RECORD_FRAME, n)) {
-		received(c, t, view, n, offset);
-		record_leave();
+	bool watched = conn_state(c) == KVS_CLASS_WATCHED;
+	uint64_t now_ns = watched ? record_tick_ns() : 0;
+	bool added = watched && sum_due(&c->received, now_ns);
+	if (added && sum_add(c, &c->received, n, now_ns)) {
+		conn_unpin(c);
+		return;
 	}
+	t->end_ns = record_now_ns();
+	bool inside = record_enter(RECORD_FRAME, n);
+	if (inside && watched)
+		sum_tell(c, t->fd);
+	uint64_t offset = added ? 0 : atomic_fetch_add_explicit(&c->rx, n, memory_order_relaxed);
+	if (inside && !added)
+		received(c, t, view, n, offset);
+	if (inside)
+		record_leave();
 	conn_unpin(c);
 }
 
 void follow_eof(const struct transfer *t)
 {
-	struct kvs_record r = {.type = KVS_REC_EOF, .time_ns = t->end_ns};
+	struct kvs_record r = {.type = KVS_REC_EOF, .time_ns = record_now_ns()};
 	note(t, &r);
 }
 
@@ -325,9 +359,12 @@ void follow_moved(const struct transfer *t, size_t n, bool was_sent)
 	struct conn *c = pin_unless_tls(t->slot);
 	if (!c)
 		return;
-	uint64_t offset = atomic_fetch_add_explicit(was_sent ? &c->tx : &c->rx, n, memory_order_relaxed);
 	uint32_t state = conn_state(c);
-	if (state != KVS_CLASS_DROPPED && record_enter(RECORD_FRAME, n)) {
+	bool inside = state != KVS_CLASS_DROPPED && record_enter(RECORD_FRAME, n);
+	if (inside)
+		sum_tell(c, t->fd);
+	uint64_t offset = atomic_fetch_add_explicit(was_sent ? &c->tx : &c->rx, n, memory_order_relaxed);
+	if (inside) {
 		struct kvs_record r = record_of(c, t, KVS_REC_BLIND);
 		r.arg = KVS_BLIND_SENDFILE;
 		r.offset = offset;

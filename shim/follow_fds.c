@@ -2,6 +2,8 @@
 /* The life of descriptors: connections begin, are duplicated, passed on, and end. */
 #include "follow_parts.h"
 
+#include "sum.h"
+
 #include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
@@ -13,6 +15,7 @@ static void remove_fd(struct conn *c, const struct transfer *t)
 	/* A forked child that never wrote and only closes what it inherited is not worth a record. */
 	if (!conn_remove_fd(c) || dropped || record_unannounced_child() || !record_enter(RECORD_FRAME, 0))
 		return;
+	sum_tell(c, t->fd);
 	struct kvs_record r = record_of(c, t, KVS_REC_CLOSE);
 	r.end_ns = 0;
 	r.time_ns = record_now_ns();
@@ -70,6 +73,7 @@ static void connected(int fd, const struct sockaddr *to, socklen_t to_bytes, uin
 	conn_unpin(c);
 	if (old && (c = conn_pin(old)) != NULL) {
 		if (conn_remove_fd(c)) {
+			sum_tell(c, fd);
 			struct kvs_record gone = record_of(c, &t, KVS_REC_CLOSE);
 			record_write(&gone, NULL);
 		}

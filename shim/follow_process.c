@@ -2,6 +2,8 @@
 /* What a process does as a whole: ways of I/O that the hooks cannot see, sandboxes of its own. */
 #include "follow.h"
 
+#include "sum.h"
+
 static void write_blind(enum kvs_blind what, uint64_t time_ns)
 {
 	if (!atomic_load_explicit(&shim.on, memory_order_relaxed) || !record_enter(RECORD_FRAME, 0))
@@ -31,6 +33,7 @@ void follow_confined(uint64_t begin_ns)
 {
 	if (begin_ns == 0)
 		return;
+	sum_tell_all();
 	write_blind(KVS_BLIND_SANDBOX, begin_ns);
 	record_stop();
 }

@@ -3,6 +3,7 @@
 #include "follow_parts.h"
 
 #include "raw.h"
+#include "sum.h"
 
 #include <sys/stat.h>
 
@@ -44,6 +45,7 @@ void forget(struct conn *c, const struct transfer *t)
 		return;
 	if (!conn_remove_fd(c))
 		return;
+	sum_tell(c, t->fd);
 	struct kvs_record r = record_of(c, t, KVS_REC_CLOSE);
 	r.end_ns = 0;
 	r.time_ns = record_now_ns();
@@ -65,6 +67,7 @@ void note(const struct transfer *t, struct kvs_record *r)
 	/* The end of the clear text is told by TLS. */
 	bool told_by_tls = state == CONN_TLS && r->type == KVS_REC_EOF;
 	if (state != KVS_CLASS_DROPPED && !told_by_tls && record_enter(RECORD_FRAME, 0)) {
+		sum_tell(c, t->fd);
 		r->fd = t->fd;
 		r->conn = c->cookie;
 		r->offset = atomic_load_explicit(r->type == KVS_REC_EOF ? &c->rx : &c->tx, memory_order_relaxed);

@@ -4,6 +4,7 @@
 #include "raw.h"
 #include "real.h"
 #include "record.h"
+#include "sum.h"
 
 #include "kvscope/env.h"
 
@@ -178,6 +179,14 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
 	int error = errno;
 	real_resolve();
 	read_environment(argv);
+	errno = error;
+}
+
+/* Of a program that ends by exit. */
+__attribute__((destructor)) static void finish(void)
+{
+	int error = errno;
+	sum_tell_all();
 	errno = error;
 }
 

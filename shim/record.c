@@ -29,14 +29,24 @@ struct thread {
 /* Initial-exec: the first touch of any other kind of thread-local storage may allocate. */
 static __thread struct thread thread __attribute__((tls_model("initial-exec")));
 
-uint64_t record_now_ns(void)
+static uint64_t read_clock(clockid_t clock)
 {
 	struct timespec t;
 	/* A confined process may not even read its clock: strict mode forbids the counter that the vDSO reads. */
 	if (!atomic_load_explicit(&shim.on, memory_order_relaxed))
 		return 0;
-	shim.clock(CLOCK_MONOTONIC, &t);
+	shim.clock(clock, &t);
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+uint64_t record_now_ns(void)
+{
+	return read_clock(CLOCK_MONOTONIC);
+}
+
+uint64_t record_tick_ns(void)
+{
+	return read_clock(CLOCK_MONOTONIC_COARSE);
 }
 
 bool record_in_vfork_child(void)

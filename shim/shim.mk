@@ -43,7 +43,7 @@ $(SHIM_EMULATED): $(SHIM_EMULATED_OBJ) $(B)/shim/exports.map
 
 # For unit tests: all but the hooks themselves, with the steps that tests stop at.
 SHIM_TEST_LIB := $(B)/libshim-test.a
-SHIM_TEST_OBJ := $(addprefix $(B)/shim/unit/,around.o classify.o fdtab.o follow_data.o follow_fds.o follow_process.o follow_socket.o record.o ring_writer.o tls.o)
+SHIM_TEST_OBJ := $(addprefix $(B)/shim/unit/,around.o classify.o fdtab.o follow_data.o follow_fds.o follow_process.o follow_socket.o record.o ring_writer.o sum.o tls.o)
 
 $(B)/shim/unit/%.o: shim/%.c $(B)/flags
 	@mkdir -p $(@D)

@@ -148,6 +148,7 @@ enum kvs_record_flag {
 	/* CLASS: clear text inside of a TLS connection decided. RECORDED: what follows is that text, its offsets begin
 	 * at 0; OPAQUE: it stays closed, payload: the protocol inside (KVS_PROTOCOL_…). */
 	KVS_REC_INSIDE_TLS = 16,
+	KVS_REC_SUM = 32, /* SEND, RECV without payload: of several calls, whose last was at time_ns (to some ms) */
 };
 
 /*
@@ -168,7 +169,7 @@ struct kvs_record {
 	uint64_t offset;     /* of the first byte, in its direction */
 	uint64_t wire_bytes; /* bytes that this record stands for */
 	uint64_t time_ns;    /* CLOCK_MONOTONIC: before the call for sends, after it for receives */
-	uint64_t end_ns;     /* sends: after the call; else 0 */
+	uint64_t end_ns;     /* sends: after the call; else, and of a sum, 0 */
 };
 
 static_assert(sizeof(struct kvs_record) == KVS_SLOT_BYTES, "a record header is one slot");

@@ -16,6 +16,7 @@
  *     arrived    the same, and then a wait until the copy has left the processor's store buffer, as it must have before
  *                a record can be given free with a locked instruction
  *     recorded   on a connection to a language model
+ *     watched    on one that carries other HTTP
  */
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -33,14 +34,16 @@
 #define COLD_BYTES ((size_t)16 << 20)
 #define HEAD_BYTES ((size_t)64)
 
-enum kind { PLAIN, CHECK, COPY, ARRIVED, RECORDED, KINDS };
+enum kind { PLAIN, CHECK, COPY, ARRIVED, RECORDED, WATCHED, KINDS };
 
+static const char request[] = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
 static char *buffer, *cold;
+static char blank[sizeof(request)];
 static size_t bytes;
 static int zero, null;
 static struct pair {
 	int client, server;
-} plain, recorded;
+} plain, recorded, watched;
 static size_t cold_at;
 
 static void fail(const char *what)
@@ -135,14 +138,16 @@ static struct pair begin_kind(enum kind kind)
 		cold_at = 0;
 		let_it_be_read();
 	}
-	return kind == RECORDED ? recorded : plain;
+	/* A request in each write, as a client sends it. */
+	memcpy(buffer, kind == WATCHED ? request : blank, sizeof(request) - 1);
+	return kind == RECORDED ? recorded : kind == WATCHED ? watched : plain;
 }
 
 static void end_kind(enum kind kind, int fd)
 {
 	uint64_t cookie;
 	socklen_t n = sizeof(cookie);
-	if (kind == PLAIN || kind == RECORDED)
+	if (kind == PLAIN || kind == RECORDED || kind == WATCHED)
 		return;
 	if (getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &n) < 0)
 		fail("getsockopt");
@@ -231,11 +236,14 @@ int main(int argc, char **argv)
 		return 2;
 	memset(buffer, 'x', bytes);
 	memset(cold, 'x', COLD_BYTES);
+	memset(blank, 'x', sizeof(blank));
 	let_it_be_read();
 	zero = open("/dev/zero", O_RDONLY);
 	null = open("/dev/null", O_WRONLY);
 	plain = connect_both("nothing that anybody follows\r\n");
 	recorded = connect_both("POST /v1/messages HTTP/1.1\r\n");
+	watched = connect_both(request);
+	memset(buffer, 'x', bytes);
 	for (size_t c = 0; c < sizeof(cases) / sizeof(cases[0]); c++) {
 		if (strcmp(cases[c].name, argv[1]) == 0) {
 			measure(cases[c].run, cases[c].kinds, warm, count);

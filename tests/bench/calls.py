@@ -12,7 +12,7 @@ import shim  # noqa: E402
 
 PROGRAM = lib.BUILD / "tests/bench/calls"
 TARGET_NS = 300
-KINDS = "plain", "check", "copy", "arrived", "recorded"
+KINDS = "plain", "check", "copy", "arrived", "recorded", "watched"
 # Bytes: the ring, calls that go once around it, calls that are measured: they fit into it, so that none is dropped.
 SIZES = {64: (4 << 20, 33000, 10000), 4096: (16 << 20, 4500, 1500), 131072: (32 << 20, 270, 110)}
 PLAIN = (1 << 20, 1000, 20000)
@@ -75,6 +75,17 @@ def recorded(test, rounds, what, size, first_pass=False):
           f"x{bench.median(full) / bench.median(bare):.2f} of bare", flush=True)
 
 
+def watched(test, rounds, what, size):
+    """One line: a call on a connection of which only sizes are wanted, over a plain one, call by call in turn in one process."""
+    runs = [(one(test, what, size, "nop"), one(test, what, size, "shim")) for _ in range(rounds)]
+    nop, full = ([r[i]["watched"] for r in runs] for i in range(2))
+    over = [r[1]["watched"] - r[1]["plain"] for r in runs]
+    low, high = bench.spread(over)
+    print(f"  {f'{what} {size} B':<24} {'':>7} {bench.median(nop):7.0f} {bench.median(full):7.0f}   "
+          f"{bench.median([r[1]['watched'] - r[0]['watched'] for r in runs]):8.0f} {'':>7} {'':>7} {bench.median(over):6.0f} "
+          f"{f'({low:.0f} to {high:.0f})':>16}", flush=True)
+
+
 def main():
     rounds = int(sys.argv[1])
     t = lib.Test()
@@ -85,9 +96,13 @@ def main():
         for what in ("send", "recv"):
             recorded(t, rounds, what, size)
     recorded(t, rounds, "send", 4096, True)
+    print("  watched")
+    for what in ("send", "recv"):
+        watched(t, rounds, what, 64)
     print("  check: getsockopt(SO_COOKIE) after the call. memcpy: to memory that another process has read, until the bytes are there.\n"
           "  rest: recorded less plain call, check and memcpy, call by call in turn in one process; (returned): the same against a\n"
-          "  memcpy that is only waited for until it returns, its bytes still under way. first pass: of a process through the ring.")
+          "  memcpy that is only waited for until it returns, its bytes still under way. first pass: of a process through the ring.\n"
+          "  watched: a request in each send; rest: over a plain call.")
 
 
 main()

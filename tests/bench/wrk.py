@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Requests per second of wrk against nginx: wrk.py PAIRS SECONDS. See b4_wrk.sh."""
+"""Requests per second of wrk against nginx: wrk.py PAIRS SECONDS [ARM,...]. See b4_wrk.sh."""
 import json
 import os
 import re
@@ -78,6 +78,13 @@ def main():
     kinds = (("bare", "bare", get), ("bare again", "bare", get), ("nop", "nop", get), ("watched", "kvscope", get),
              ("POST bare", "bare", post), ("POST bare again", "bare", post), ("POST recorded", "kvscope", post), ("strace", "strace", get),
              ("a proxy (nginx)", "bare", through))
+    wanted = sys.argv[3].split(",") if len(sys.argv) > 3 and sys.argv[3] else [name for name, _, _ in kinds]
+    if unknown := set(wanted) - {name for name, _, _ in kinds}:
+        sys.exit(f"b4: no such arm: {', '.join(sorted(unknown))}; there are {', '.join(name for name, _, _ in kinds)}")
+    # What they are compared with is always there.
+    kinds = [k for k in kinds if k[0] in wanted or k[0] == ("POST bare" if any(w.startswith("POST") for w in wanted) else "bare")
+             or (k[0] == "bare" and any(not w.startswith("POST") for w in wanted))]
+    names = [name for name, _, _ in kinds]
     nginx = shutil.which("nginx") or "/usr/sbin/nginx"
     with suite.server([nginx, "-p", folder, "-c", folder / "nginx.conf"], port), \
             suite.server([nginx, "-p", proxy, "-c", proxy / "nginx.conf"], proxy_port):
@@ -85,11 +92,13 @@ def main():
         runs = [[run(kind, command) for _, kind, command in kinds] for _ in range(pairs)]
     print(f"b4: wrk -t1 -c8 against one worker of nginx, {pairs} pairs of {seconds} s; {bench.load_text()}")
     for i, (name, _, _) in enumerate(kinds):
-        base = 4 if name.startswith("POST") else 0
+        base = names.index("POST bare" if name.startswith("POST") else "bare")
         against = "" if i == base else f"  {bench.ratio_text([r[base] for r in runs], [r[i] for r in runs])}"
         print(f"  {name:<16} {bench.median([r[i] for r in runs]):10.0f} requests/s{against}")
     for recorded, name in ((True, "recorded"), (False, "watched")):
         mine = [x for x in losses if x[0] == recorded]
+        if not mine:
+            continue
         print(f"  {name}: {sum(x[1] for x in mine)} requests"
               + (f", {sum(x[2] for x in mine)} in the traces ({100 * sum(x[2] for x in mine) / sum(x[1] for x in mine):.2f} %)" if recorded else "")
               + f", {sum(x[3] for x in mine)} records dropped for a full ring")
