@@ -77,6 +77,8 @@ static int render_exchange(const struct report *r, const struct render_rules *ru
 		return 0;
 	if (to->trace == t)
 		kept = trace_prompt_kept(t, number, to->exchange);
+	else
+		to->prompt.nmarks = 0; /* numbers of parts are another trace's */
 	to->trace = t;
 	to->exchange = number;
 	return render_continue(rules, t->parts, parts, n, kept < n ? kept : n, part_text, t, &to->prompt);

@@ -24,6 +24,16 @@ struct state {
 	uint32_t
 		*unfilled; /* its requests that were not prefilled when the last one began: few, they run in parallel */
 	size_t nunfilled, capacity;
+	struct noted *noted; /* labels that it said last, by key of its scope; the newest few */
+	size_t nnoted;
+	uint64_t taken; /* words that it said last and others had said before it */
+};
+
+/* Labels of which a lineage is the witness: all of them, as long as nobody else has said any since. */
+#define NOTED_MAX 8
+struct noted {
+	uint32_t key, from, to;
+	uint64_t taken; /* by others, when it was noted */
 };
 
 struct finder {
@@ -46,6 +56,7 @@ struct finder {
 	struct pair_map ends;       /* (scope, node) → last request whose prompt ended here */
 	struct pair_map heads;      /* (scope, node) → last lineage with these tools and system */
 	struct pair_map witness;    /* (scope and whether it has tools, symbol) → last lineage that sent it */
+	uint64_t taken;             /* entries of it that another lineage took over */
 };
 
 static inline const struct tree_node *node_of(const struct finder *f, uint32_t node)

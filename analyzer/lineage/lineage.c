@@ -203,16 +203,61 @@ static int note_last_user_part(struct finder *f, uint32_t key, uint32_t prompt, 
 	return 0;
 }
 
-/* Notes what the assistant said in the parts that a node holds. */
+/* Notes that the lineage said a part, if the assistant did. */
+static int note_answer(struct finder *f, uint32_t key, uint32_t symbol, uint32_t lineage)
+{
+	if (prompt_tree_symbol_of(f->tree, symbol)->role != ROLE_ASSISTANT)
+		return 0;
+	uint32_t before = pair_map_get(&f->witness, key, symbol);
+	if (before == lineage)
+		return 0;
+	if (before != PAIR_NONE) {
+		f->taken++;
+		f->states[lineage].taken++;
+	}
+	return pair_map_put(&f->witness, key, symbol, lineage);
+}
+
+/* The labels around a place that the lineage is still the witness of; NULL: none. */
+static struct noted *noted_at(struct finder *f, uint32_t key, uint32_t label, uint32_t lineage)
+{
+	struct state *s = &f->states[lineage];
+	for (size_t i = 0; i < s->nnoted; i++) {
+		struct noted *n = &s->noted[i];
+		if (n->key == key && n->from <= label && label <= n->to && n->taken == f->taken - s->taken)
+			return n;
+	}
+	return NULL;
+}
+
+static int remember_noted(struct finder *f, uint32_t key, uint32_t from, uint32_t to, uint32_t lineage)
+{
+	struct state *s = &f->states[lineage];
+	if (!s->noted && !(s->noted = calloc(NOTED_MAX, sizeof(*s->noted))))
+		return -1;
+	if (s->nnoted == NOTED_MAX)
+		memmove(s->noted, s->noted + 1, --s->nnoted * sizeof(*s->noted));
+	s->noted[s->nnoted++] = (struct noted){key, from, to, f->taken - s->taken};
+	return 0;
+}
+
+/* Notes what the assistant said in the parts that a node holds. Labels that stand in one node after another are few. */
 static int note_answers(struct finder *f, uint32_t key, uint32_t node, uint32_t lineage)
 {
+	uint32_t from, to;
 	if (node_of(f, node)->assistants == node_of(f, node_of(f, node)->parent)->assistants)
 		return 0;
-	struct tree_walk walk = prompt_tree_walk(f->tree, node);
-	for (uint32_t symbol; walk.node == node && prompt_tree_walk_up(f->tree, &walk, &symbol);)
-		if (prompt_tree_symbol_of(f->tree, symbol)->role == ROLE_ASSISTANT &&
-		    pair_map_put(&f->witness, key, symbol, lineage) < 0)
+	if (note_answer(f, key, node_of(f, node)->first, lineage) < 0)
+		return -1;
+	if (!prompt_tree_labels(f->tree, node, &from, &to))
+		return 0;
+	struct noted *known = noted_at(f, key, from, lineage);
+	for (uint32_t i = known ? known->to : from; i < to; i++)
+		if (note_answer(f, key, prompt_tree_label(f->tree, i), lineage) < 0)
 			return -1;
+	if (!known)
+		return remember_noted(f, key, from, to, lineage);
+	known->to = to > known->to ? to : known->to;
 	return 0;
 }
 
@@ -307,8 +352,10 @@ int lineage_find(const struct prompt_tree *tree, struct lineage_request *request
 	if (result == 0)
 		result = roles_find(tree, requests, n, out);
 
-	for (size_t i = 0; i < out->n; i++)
+	for (size_t i = 0; i < out->n; i++) {
 		free(f.states[i].unfilled);
+		free(f.states[i].noted);
+	}
 	free(f.states);
 	free(f.scopes);
 	names_release(&f.scope_names);

@@ -2,6 +2,7 @@
 #include "lineage/prompt_tree.h"
 
 #include "base/array.h"
+#include "lineage/labels.h"
 #include "lineage/names.h"
 #include "lineage/pair_map.h"
 
@@ -20,9 +21,8 @@ struct prompt_tree {
 	size_t digests_capacity;
 	struct names digests;
 	struct pair_map children; /* (node, symbol of its first part) → node */
-	uint32_t *labels;         /* symbols that nodes hold behind their first one; only ever added to */
-	size_t nlabels, labels_capacity;
-	uint32_t *ordered; /* scratch: a prompt in canonical order */
+	struct labels labels;     /* symbols that nodes hold behind their first one */
+	uint32_t *ordered;        /* scratch: a prompt in canonical order */
 	size_t ordered_capacity;
 };
 
@@ -46,7 +46,7 @@ void prompt_tree_free(struct prompt_tree *t)
 		return;
 	free(t->nodes);
 	free(t->symbols);
-	free(t->labels);
+	labels_release(&t->labels);
 	free(t->digest_symbol);
 	free(t->ordered);
 	names_release(&t->digests);
@@ -57,7 +57,6 @@ void prompt_tree_free(struct prompt_tree *t)
 void tree_path_release(struct tree_path *path)
 {
 	free(path->symbols);
-	free(path->labels);
 	*path = (struct tree_path){0};
 }
 
@@ -113,7 +112,29 @@ static uint32_t length(const struct prompt_tree *t, uint32_t node)
 /* The symbol of the part `at` parts below the node's parent. */
 static uint32_t symbol_in(const struct prompt_tree *t, const struct tree_node *n, uint32_t at)
 {
-	return at == 0 ? n->first : t->labels[n->rest + at - 1];
+	return at == 0 ? n->first : t->labels.symbols[n->rest + at - 1];
+}
+
+static void add_part(struct tree_node *node, const struct tree_symbol *s)
+{
+	node->assistants += s->role == ROLE_ASSISTANT;
+	node->count[s->kind]++;
+	node->bytes[s->kind] += s->bytes;
+	node->tokens[s->kind] += s->tokens;
+}
+
+/* Adds labels [from, to) that are all of messages. Tokens are summed part by part, so that no sum depends on how. */
+static void add_messages(struct tree_node *node, const struct labels *l, size_t from, size_t to)
+{
+	if (from == to)
+		return;
+	node->assistants += l->before[to].assistants - l->before[from].assistants;
+	node->count[PART_MESSAGE] += (uint32_t)(to - from);
+	node->bytes[PART_MESSAGE] += l->before[to].bytes - l->before[from].bytes;
+	double tokens = node->tokens[PART_MESSAGE];
+	for (size_t i = from; i < to; i++)
+		tokens += l->tokens[i];
+	node->tokens[PART_MESSAGE] = tokens;
 }
 
 /* Adds a node below `parent` that holds `n` parts. Sums go from the root down, part by part. -1: no memory. */
@@ -131,16 +152,15 @@ static int new_node(struct prompt_tree *t, uint32_t parent, uint32_t first, uint
 	node->parent = parent;
 	node->first = first;
 	node->rest = rest;
-	for (uint32_t i = 0; i < n; i++) {
-		const struct tree_symbol *s = &t->symbols[symbol_in(t, node, i)];
-		node->assistants += s->role == ROLE_ASSISTANT;
-		node->count[s->kind]++;
-		node->bytes[s->kind] += s->bytes;
-		node->tokens[s->kind] += s->tokens;
-	}
+	add_part(node, &t->symbols[first]);
 	/* No node holds parts of the head and messages. */
-	if (t->symbols[first].kind != PART_MESSAGE)
+	if (t->symbols[first].kind == PART_MESSAGE) {
+		add_messages(node, &t->labels, rest, rest + n - 1);
+	} else {
 		node->head = number;
+		for (size_t i = 0; i + 1 < n; i++)
+			add_part(node, &t->symbols[t->labels.symbols[rest + i]]);
+	}
 	if (pair_map_put(&t->children, parent, first, number) < 0)
 		return -1;
 	t->nnodes++;
@@ -163,17 +183,10 @@ static int split(struct prompt_tree *t, uint32_t node, uint32_t n, uint32_t *upp
 
 static int path_reserve(struct tree_path *path, size_t n)
 {
-	size_t capacity = path->capacity;
-	uint32_t *symbols = array_grow(path->symbols, &capacity, n + 1, sizeof(*symbols));
+	uint32_t *symbols = array_grow(path->symbols, &path->capacity, n + 1, sizeof(*symbols));
 	if (!symbols)
 		return -1;
 	path->symbols = symbols;
-	capacity = path->capacity;
-	uint32_t *labels = array_grow(path->labels, &capacity, n + 1, sizeof(*labels));
-	if (!labels)
-		return -1;
-	path->labels = labels;
-	path->capacity = capacity;
 	return 0;
 }
 
@@ -188,37 +201,19 @@ static int node_at(struct prompt_tree *t, const struct tree_path *path, size_t n
 	return depth(t, at) == n ? 0 : split(t, at, (uint32_t)n - above, node);
 }
 
-/*
- * Writes what a node holds into the path, which reaches down to its parent, as far as the symbols say the same. Returns
- * how many parts these are.
- */
-static uint32_t follow(const struct prompt_tree *t, uint32_t node, struct tree_path *path, size_t at,
-		       const uint32_t *symbols, size_t n)
+/* How many of the first parts of a node the symbols say, too. */
+static uint32_t follow(const struct prompt_tree *t, uint32_t node, const uint32_t *symbols, size_t n)
 {
 	const struct tree_node *held = &t->nodes[node];
-	uint32_t all = length(t, node), same = 0;
-	while (same < all && same < n && symbol_in(t, held, same) == symbols[same]) {
-		path->symbols[at + same] = symbols[same];
-		path->labels[at + same] = same ? held->rest + same - 1 : TREE_NONE;
-		same++;
-	}
-	return same;
-}
-
-/* How many of the symbols follow each other in the labels, as the path's last prompt (`end` parts) has them at `at`. */
-static size_t run(const struct tree_path *path, size_t at, size_t end, const uint32_t *symbols, size_t n)
-{
-	size_t same = 0;
-	while (same < n && at + same < end && path->symbols[at + same] == symbols[same] &&
-	       path->labels[at + same] != TREE_NONE && path->labels[at + same] == path->labels[at] + same)
-		same++;
-	return same;
+	if (n == 0 || held->first != symbols[0])
+		return 0;
+	return (uint32_t)(1 + labels_same(&t->labels, held->rest, length(t, node) - 1, symbols + 1, n - 1));
 }
 
 /*
- * Whether a node of its own is worth while for the first `known` of n symbols, those of a run. It is where another part
- * took the place of the path's next one. Where the path's pieces end or it does, the run must be half of what is left:
- * small pieces are thus put together again, and no path has more than the logarithm of its length.
+ * Whether a node of its own is worth while for the first `known` of n symbols, those of a run of labels. It is where
+ * another part took the place of the path's next one. Where the labels end or the path does, the run must be half of
+ * what is left: small pieces are thus put together again, and no path has more than the logarithm of its length.
  */
 static bool worth_sharing(const struct tree_path *path, size_t at, size_t end, size_t known, const uint32_t *symbols,
 			  size_t n)
@@ -229,44 +224,37 @@ static bool worth_sharing(const struct tree_path *path, size_t at, size_t end, s
 
 static int write_labels(struct prompt_tree *t, const uint32_t *symbols, size_t n)
 {
-	uint32_t *grown = array_grow(t->labels, &t->labels_capacity, t->nlabels + n, sizeof(*grown));
-	if (!grown || t->nlabels + n >= TREE_NONE)
-		return -1;
-	t->labels = grown;
-	memcpy(t->labels + t->nlabels, symbols, n * sizeof(*symbols));
-	t->nlabels += n;
+	for (size_t i = 0; i < n; i++) {
+		const struct tree_symbol *s = &t->symbols[symbols[i]];
+		const struct label_weight weight = {s->role == ROLE_ASSISTANT, s->bytes, s->tokens};
+		if (labels_write(&t->labels, symbols[i], &weight) < 0)
+			return -1;
+	}
 	return 0;
 }
 
 /*
- * Adds a node for as many of the symbols as can be kept in one piece: those behind the first are either where the
- * path's last prompt (`end` parts) has them, or written. Returns how many, 0: no memory.
+ * Adds a node for as many of the symbols as can be kept in one piece: those behind the first are either among the
+ * labels, or written. The path's last prompt has `end` parts. Returns how many, 0: no memory.
  */
-static size_t append(struct prompt_tree *t, uint32_t *node, struct tree_path *path, size_t at, size_t end,
+static size_t append(struct prompt_tree *t, uint32_t *node, const struct tree_path *path, size_t at, size_t end,
 		     const uint32_t *symbols, size_t n)
 {
-	size_t held = 1 + run(path, at + 1, end, symbols + 1, n - 1);
-	size_t rest = held > 1 ? path->labels[at + 1] : t->nlabels;
-	if (held < n && rest + held - 1 != t->nlabels && !worth_sharing(path, at, end, held, symbols, n)) {
+	struct labels *l = &t->labels;
+	size_t rest = l->n, held = 1 + labels_find(l, symbols + 1, n - 1, &rest);
+	if (held < n && rest + held - 1 != l->n && !worth_sharing(path, at, end, held, symbols, n)) {
 		held = 1;
-		rest = t->nlabels;
+		rest = l->n;
 	}
 	/* Further symbols can only be written right behind. */
-	while (held < n && rest + held - 1 == t->nlabels) {
-		size_t known = run(path, at + held, end, symbols + held, n - held);
+	while (held < n && rest + held - 1 == l->n) {
+		size_t place, known = labels_find(l, symbols + held, n - held, &place);
 		if (known >= 2 * held && worth_sharing(path, at + held, end, known, symbols + held, n - held))
 			break;
 		size_t more = known < n - held ? known + 1 : known;
 		if (write_labels(t, symbols + held, more) < 0)
 			return 0;
 		held += more;
-	}
-	if (at >= end || path->symbols[at] != symbols[0])
-		path->labels[at] = TREE_NONE;
-	path->symbols[at] = symbols[0];
-	for (size_t i = 1; i < held; i++) {
-		path->symbols[at + i] = symbols[i];
-		path->labels[at + i] = (uint32_t)(rest + i - 1);
 	}
 	return new_node(t, *node, symbols[0], (uint32_t)rest, held, node) < 0 ? 0 : held;
 }
@@ -283,7 +271,7 @@ static int go_on(struct prompt_tree *t, struct tree_path *path, size_t same, con
 		next = pair_map_get(&t->children, node, symbols[at - same]);
 		if (next == PAIR_NONE)
 			break;
-		uint32_t held = follow(t, next, path, at, symbols + (at - same), to - at);
+		uint32_t held = follow(t, next, symbols + (at - same), to - at);
 		node = next;
 		if (held < length(t, next) && split(t, next, held, &node) < 0)
 			return -1;
@@ -297,73 +285,71 @@ static int go_on(struct prompt_tree *t, struct tree_path *path, size_t same, con
 			return -1;
 		at += held;
 	}
+	if (n)
+		memcpy(path->symbols + same, symbols, n * sizeof(*symbols));
 	path->n = to;
 	path->end = node;
 	return 0;
 }
 
-int prompt_tree_add(struct prompt_tree *t, struct tree_path *hint, const uint32_t *symbols, size_t n, uint32_t *end)
+static int reserve_ordered(struct prompt_tree *t, size_t n)
 {
 	uint32_t *ordered = array_grow(t->ordered, &t->ordered_capacity, n + 1, sizeof(*ordered));
 	if (!ordered)
 		return -1;
 	t->ordered = ordered;
-	size_t to = 0;
-	for (int kind = 0; kind < PART_KINDS; kind++)
-		for (size_t i = 0; i < n; i++)
-			if ((int)t->symbols[symbols[i]].kind == kind)
-				ordered[to++] = symbols[i];
-
-	size_t same = 0;
-	while (same < to && same < hint->n && hint->symbols[same] == ordered[same])
-		same++;
-	if (go_on(t, hint, same, ordered + same, to - same) < 0)
-		return -1;
-	*end = hint->end;
 	return 0;
 }
 
-/* The symbols of one kind behind the first `kept` ones are those of the path, all of them. They begin there at `start`.
- */
-static bool same_kind(const struct prompt_tree *t, const struct tree_path *path, size_t start, uint32_t count,
-		      uint32_t kept, enum part_kind kind, const uint32_t *symbols, size_t n)
+int prompt_tree_add(struct prompt_tree *t, struct tree_path *path, const uint32_t *symbols, size_t n, uint32_t *end)
 {
-	uint32_t at = kept;
-	for (size_t i = 0; i < n; i++) {
-		if (t->symbols[symbols[i]].kind != kind)
-			continue;
-		if (at >= count || path->symbols[start + at] != symbols[i])
-			return false;
-		at++;
-	}
-	return at == count;
+	size_t to = 0;
+	if (reserve_ordered(t, n) < 0)
+		return -1;
+	for (int kind = 0; kind < PART_KINDS; kind++)
+		for (size_t i = 0; i < n; i++)
+			if ((int)t->symbols[symbols[i]].kind == kind)
+				t->ordered[to++] = symbols[i];
+
+	size_t same = labels_equal(path->symbols, t->ordered, path->n < to ? path->n : to);
+	if (go_on(t, path, same, t->ordered + same, to - same) < 0)
+		return -1;
+	*end = path->end;
+	return 0;
 }
 
-int prompt_tree_extend(struct prompt_tree *t, struct tree_path *path, const uint32_t kept[PART_KINDS],
-		       const uint32_t *symbols, size_t n, uint32_t *end)
+int prompt_tree_extend(struct prompt_tree *t, struct tree_path *path, const struct tree_kind kinds[PART_KINDS],
+		       uint32_t *end)
 {
+	const struct tree_kind *messages = &kinds[PART_MESSAGE];
 	const uint32_t *count = t->nodes[path->n ? path->end : TREE_ROOT].count;
-	size_t same = 0, to = 0;
+	size_t heads = kinds[PART_TOOL].n + kinds[PART_SYSTEM].n, same = 0;
 
-	for (int kind = 0; kind < PART_MESSAGE; kind++) {
-		if (!same_kind(t, path, same, count[kind], kept[kind], (enum part_kind)kind, symbols, n))
-			return 1;
-		same += count[kind];
+	for (int kind = 0; kind < PART_KINDS; kind++) {
+		const struct tree_kind *k = &kinds[kind];
+		size_t most = k->n < count[kind] ? k->n : count[kind], known = k->kept < most ? k->kept : most;
+		known += labels_equal(path->symbols + same + known, k->symbols + known, most - known);
+		same += known;
+		/* Where another number of them is there, the next kind stands elsewhere. */
+		if (known < k->n || count[kind] != k->n)
+			break;
 	}
-	if (kept[PART_MESSAGE] > count[PART_MESSAGE])
-		return 1;
-	same += kept[PART_MESSAGE];
-	uint32_t *messages = array_grow(t->ordered, &t->ordered_capacity, n + 1, sizeof(*messages));
-	if (!messages)
-		return -1;
-	t->ordered = messages;
-	for (size_t i = 0; i < n; i++)
-		if (t->symbols[symbols[i]].kind == PART_MESSAGE)
-			messages[to++] = symbols[i];
-	size_t more = 0;
-	while (more < to && same + more < path->n && path->symbols[same + more] == messages[more])
-		more++;
-	if (go_on(t, path, same + more, messages + more, to - more) < 0)
+	const uint32_t *rest = messages->symbols + (same >= heads ? same - heads : 0);
+	size_t n = heads + messages->n - same;
+	if (same < heads) {
+		size_t at = 0, to = 0;
+		if (reserve_ordered(t, heads + messages->n) < 0)
+			return -1;
+		for (int kind = 0; kind < PART_KINDS; at += kinds[kind++].n) {
+			size_t from = same > at ? same - at : 0;
+			if (from < kinds[kind].n)
+				memcpy(t->ordered + to, kinds[kind].symbols + from,
+				       (kinds[kind].n - from) * sizeof(*t->ordered));
+			to += from < kinds[kind].n ? kinds[kind].n - from : 0;
+		}
+		rest = t->ordered;
+	}
+	if (go_on(t, path, same, rest, n) < 0)
 		return -1;
 	*end = path->end;
 	return 0;
@@ -393,4 +379,16 @@ bool prompt_tree_walk_up(const struct prompt_tree *t, struct tree_walk *walk, ui
 	if (walk->left == 0)
 		*walk = prompt_tree_walk(t, n->parent);
 	return true;
+}
+
+bool prompt_tree_labels(const struct prompt_tree *t, uint32_t node, uint32_t *from, uint32_t *to)
+{
+	*from = node == TREE_ROOT ? 0 : t->nodes[node].rest;
+	*to = node == TREE_ROOT ? 0 : *from + length(t, node) - 1;
+	return *to > *from;
+}
+
+uint32_t prompt_tree_label(const struct prompt_tree *t, uint32_t label)
+{
+	return t->labels.symbols[label];
 }

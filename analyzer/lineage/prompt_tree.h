@@ -16,9 +16,9 @@
  * passed through it is thus true of all parts that it holds.
  *
  * So it grows with what is new, and a long session costs its length and not the square of it. Where a prompt differs at
- * its head from the one before it and then goes on like it, the parts behind are other nodes, but their symbols
- * (labels) are kept once and referred to by nodes of both: memory for what is new, and time to compare and add up the
- * rest. Parts that moved by some places are not known again: their symbols are written once more, four bytes each.
+ * its head, or anywhere, from the one before it and then goes on like it, the parts behind are other nodes, but their
+ * symbols (labels) are kept once and referred to by nodes of both, wherever they stand: memory for what is new, and
+ * time to compare numbers and add up tokens.
  */
 
 #include "base/digest.h"
@@ -54,9 +54,15 @@ struct prompt_tree;
 
 /* The prompt added last by some client: a hint that makes adding its next one cheap. {0} is none. */
 struct tree_path {
-	uint32_t *symbols, *labels; /* by part: its symbol, and a place of it in the tree's labels or TREE_NONE */
+	uint32_t *symbols; /* by part */
 	size_t n, capacity;
 	uint32_t end;
+};
+
+/* The parts of one kind of a prompt, in their order; the path's prompt begins with the first `kept`, too. */
+struct tree_kind {
+	const uint32_t *symbols;
+	size_t n, kept;
 };
 
 /* Goes up from the end of a prompt part by part. */
@@ -77,13 +83,9 @@ const struct tree_symbol *prompt_tree_symbol_of(const struct prompt_tree *t, uin
 /* Adds a prompt in wire order and gives the node where it ends (TREE_ROOT for an empty one). -1: no memory. */
 int prompt_tree_add(struct prompt_tree *t, struct tree_path *hint, const uint32_t *symbols, size_t n, uint32_t *end)
 	__attribute__((warn_unused_result));
-/*
- * The same for a prompt that shares its beginning with the one added last by this path: of each kind the first `kept`
- * symbols, which were there, and then those of `symbols`. Costs time for what is new. 1: its tools or system prompt are
- * others, so that nothing was added and the whole prompt is needed.
- */
-int prompt_tree_extend(struct prompt_tree *t, struct tree_path *path, const uint32_t kept[PART_KINDS],
-		       const uint32_t *symbols, size_t n, uint32_t *end) __attribute__((warn_unused_result));
+/* The same for parts that are sorted by kind. Costs little for what is the path's, if only in another place. */
+int prompt_tree_extend(struct prompt_tree *t, struct tree_path *path, const struct tree_kind kinds[PART_KINDS],
+		       uint32_t *end) __attribute__((warn_unused_result));
 
 /* Valid until the next prompt_tree_add or prompt_tree_extend. */
 const struct tree_node *prompt_tree_node(const struct prompt_tree *t, uint32_t node);
@@ -93,5 +95,9 @@ bool prompt_tree_is_message(const struct prompt_tree *t, uint32_t node);
 struct tree_walk prompt_tree_walk(const struct prompt_tree *t, uint32_t node);
 /* The symbol of the next part; false above the first one. */
 bool prompt_tree_walk_up(const struct prompt_tree *t, struct tree_walk *walk, uint32_t *symbol);
+/* Which labels are those of a node behind its first part, [*from, *to). False: it has one part or none. */
+bool prompt_tree_labels(const struct prompt_tree *t, uint32_t node, uint32_t *from, uint32_t *to);
+/* The symbol of a label. */
+uint32_t prompt_tree_label(const struct prompt_tree *t, uint32_t label);
 
 #endif

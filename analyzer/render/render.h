@@ -42,31 +42,71 @@ struct render_piece {
 	uint64_t chain[2]; /* stands for their digests and its own: 128 bits of a polynomial in these */
 };
 
-/* Pieces of one kind in their order, of which a longer prompt has more and a shorter one fewer. */
-enum render_run_kind { RUN_TOOLS, RUN_SYSTEM, RUN_MOVED, RUN_MESSAGES, RENDER_RUNS };
+/* What a stretch of the prompt is, in which longer prompts have more pieces and shorter ones fewer. */
+enum render_kind { KIND_TOOLS, KIND_SYSTEM, KIND_MOVED, KIND_MESSAGES };
+
+/*
+ * Where pieces are kept, in the order in which they came. Those of messages and moved system turns that took others'
+ * places in the midst of the prompt are kept apart, so that what stands behind them stays as it is.
+ */
+enum render_run_kind {
+	RUN_TOOLS,
+	RUN_SYSTEM,
+	RUN_MOVED,
+	RUN_MESSAGES,
+	RUN_MOVED_CHANGED,
+	RUN_MESSAGES_CHANGED,
+	RENDER_RUNS
+};
+
+/* Where in a run a digest is; filled when it is asked for. */
+struct render_index {
+	uint32_t *slots, *before; /* of each place the one before it with such a digest */
+	size_t nslots, used, n, capacity;
+};
 
 struct render_run {
 	struct render_piece *pieces;
 	size_t n, capacity;
+	size_t kept;                /* the first ones, which are those that they were in the prompt rendered before */
+	struct render_index *index; /* made with the run's first prompt */
+};
+
+/* Pieces of a run that follow each other in the prompt. */
+struct render_slice {
+	enum render_run_kind run;
+	size_t first, n;
+};
+
+struct render_slices {
+	struct render_slice *list;
+	size_t n, capacity;
+	size_t pieces;
+};
+
+/* Bytes of pieces, all of them and those of some classes. */
+struct render_sums {
+	uint64_t all, tools, moved;
+	uint64_t billing[2], thinking[2]; /* elsewhere, and in what was moved */
 };
 
 /* A stretch of the prompt: pieces of one run. */
 struct render_segment {
+	enum render_kind kind;
 	enum render_run_kind run;
 	size_t at;    /* of its first piece in the prompt */
 	size_t first; /* ... in the run */
 	size_t n;
-	uint64_t before[2]; /* stands for all pieces before it */
+	uint64_t before[2];      /* stands for all pieces before it */
+	struct render_sums sums; /* of all pieces before it */
 };
-
-#define RENDER_SEGMENTS 5
 
 /* How far a rendering had come before a part of the prompt, so that it can go on from there. */
 struct render_mark {
 	uint32_t moved, moved_dropped; /* system turns in front */
 	uint32_t pieces, dropped;      /* of messages */
 	uint32_t last_user;            /* message index of the last turn in which the user himself spoke */
-	bool refused;
+	uint32_t refused;              /* system turns that the backend answers with an error */
 };
 
 /* A tool or block of the system prompt, and where it stands among the parts. */
@@ -82,22 +122,26 @@ struct render_heads {
 
 /*
  * A rendered prompt: segments of runs. Where a backend puts something new at the head, one run grows and the others
- * stay as they are, so that neither rendering nor comparing costs the length of the prompt.
+ * stay as they are; where something in the midst of the prompt is changed, added or left out, what stands behind it
+ * stays where it is in its run and only the segments are others. So neither rendering nor comparing costs the length of
+ * the prompt.
  */
 struct rendered {
 	struct render_run runs[RENDER_RUNS];
-	struct render_segment segments[RENDER_SEGMENTS]; /* in the prompt's order, none empty */
-	size_t nsegments;
+	struct render_segment *segments; /* in the prompt's order, none empty */
+	size_t nsegments, segments_capacity;
 	size_t n; /* pieces */
 	uint64_t bytes;
-	uint32_t dropped;  /* parts that are not rendered */
-	bool refused;      /* the backend answers such a prompt with an error; rendered as if in place */
-	size_t moved_kept; /* pieces of RUN_MOVED that are still those of the prompt rendered before in this place */
+	uint32_t dropped; /* parts that are not rendered */
+	bool refused;     /* the backend answers such a prompt with an error; rendered as if in place */
 	/* Of the prompt as the wire had it, for the next one. */
 	struct trace_prompt_part *wire;
 	struct render_mark *marks; /* per part, and one for its end */
-	size_t nmarks, wire_capacity, marks_capacity;
+	struct render_mark *marks_before;
+	size_t nmarks, wire_capacity, marks_capacity, marks_before_capacity;
 	struct render_heads heads, heads_before;
+	struct render_slices moved, messages; /* system turns in front, and what stays among the messages */
+	struct render_slices moved_before, messages_before;
 	uint32_t heads_dropped;
 };
 
@@ -113,7 +157,8 @@ int render_prompt(const struct render_rules *rules, const struct trace_part *par
 		  struct rendered *out) __attribute__((warn_unused_result));
 /*
  * The same where *out holds an earlier prompt of the same trace, rendered by the same rules, that began with the same
- * `kept` parts. Costs time for what is new, and little for what is the same behind tools or system blocks that differ.
+ * `kept` parts. Costs time for what is new, and little (part numbers are compared) for what is the same behind parts
+ * that differ, came or went.
  */
 int render_continue(const struct render_rules *rules, const struct trace_part *parts,
 		    const struct trace_prompt_part *prompt, size_t n, size_t kept, render_text_fn *text, void *context,
@@ -123,7 +168,7 @@ void rendered_release(struct rendered *r);
 /* A piece of the prompt; i < n. */
 const struct render_piece *rendered_piece(const struct rendered *r, size_t i);
 /* The pieces [*from, *to) of one kind; for messages that stand apart those of the first stretch. */
-void rendered_find(const struct rendered *r, enum render_run_kind run, size_t *from, size_t *to);
+void rendered_find(const struct rendered *r, enum render_kind kind, size_t *from, size_t *to);
 /* Where the stretch of one kind ends that a piece stands in. */
 size_t rendered_stretch(const struct rendered *r, size_t i);
 /* Bytes of the first pieces, and of those among them that are of such classes. */
@@ -136,13 +181,19 @@ size_t rendered_common(const struct rendered *a, const struct rendered *b);
 /* Pieces that are equal from these on, as far as both stay in one stretch of one kind. In such time, too. */
 size_t rendered_equal(const struct rendered *a, size_t i, const struct rendered *b, size_t k);
 
-/* The first piece from one on that a model sees as such; n: there is none. Time linear in n. */
+/*
+ * The first piece from one on that a model sees as such; n: there is none. Costs little, but for digests that many
+ * pieces share and where there is no memory.
+ */
 size_t rendered_search(const struct rendered *r, const struct digest *digest, size_t from);
 
 /* Private to render/: adds to a run, its sums filled in (-1: no memory), and cuts it. */
 int render_run_add(struct render_run *run, const struct render_piece *piece);
 void render_run_cut(struct render_run *run, size_t n);
+/* Appends pieces of a run to slices, or those of other slices from one number to another. -1: no memory. */
+int render_slices_add(struct render_slices *to, enum render_run_kind run, size_t first, size_t n);
+int render_slices_copy(struct render_slices *to, const struct render_slices *from, size_t begin, size_t end);
 /* Lays the runs out: the tools before the piece `tools_at` of the messages, or where the rules want them. */
-void rendered_lay_out(struct rendered *r, const struct render_rules *rules, size_t tools_at);
+int rendered_lay_out(struct rendered *r, const struct render_rules *rules, size_t tools_at);
 
 #endif

@@ -20,7 +20,8 @@ void prompts_release(struct prompts *p)
 	prompt_tree_free(p->tree);
 	for (size_t i = 0; i < PROMPTS_PATHS; i++) {
 		tree_path_release(&p->paths[i].path);
-		free(p->paths[i].before);
+		free(p->paths[i].symbols);
+		free(p->paths[i].stretches);
 	}
 	names_release(&p->billing);
 	free(p->symbols);
@@ -55,69 +56,106 @@ static int symbol_of_part(struct prompts *p, const struct trace_part *part, uint
 	return prompt_tree_symbol(p->tree, &part->normalised, &what, symbol);
 }
 
-/* The symbols of the parts of a prompt from one on, in p->symbols; fills what stands before each. */
-static size_t read_symbols(struct prompts *p, struct prompts_path *path, const struct trace_prompt_part *parts,
-			   size_t from, size_t n, const uint32_t *of_part)
+static int kind_of(const struct prompts *p, uint32_t symbol)
 {
-	size_t to = 0;
-	for (size_t i = from; i < n; i++) {
-		uint32_t symbol = of_part[parts[i].part];
-		struct prompts_before *next = &path->before[i + 1];
-		*next = path->before[i];
-		next->last = symbol;
-		if (symbol == SYMBOL_BILLING) {
-			next->billing = true;
+	return symbol == SYMBOL_BILLING ? PART_KINDS : (int)prompt_tree_symbol_of(p->tree, symbol)->kind;
+}
+
+/* Finds the stretches of one kind again, from those that begin at a part or behind it. */
+static int find_stretches(const struct prompts *p, struct prompts_path *path, size_t from)
+{
+	while (path->nstretches && path->stretches[path->nstretches - 1].at >= from)
+		path->nstretches--;
+	for (size_t i = from; i < path->n; i++) {
+		int kind = kind_of(p, path->symbols[i]);
+		if (path->nstretches && path->stretches[path->nstretches - 1].kind == kind)
 			continue;
-		}
-		next->symbols[prompt_tree_symbol_of(p->tree, symbol)->kind]++;
-		p->symbols[to++] = symbol;
+		struct prompts_stretch *grown =
+			array_grow(path->stretches, &path->stretches_capacity, path->nstretches + 1, sizeof(*grown));
+		if (!grown)
+			return -1;
+		path->stretches = grown;
+		grown[path->nstretches++] = (struct prompts_stretch){i, kind};
 	}
-	return to;
+	return 0;
+}
+
+/*
+ * Takes a prompt's symbols in; *kept, its parts that it begins with and the path's prompt too, grows by what a model
+ * sees as equal behind them (another billing line, a marker that moved).
+ */
+static int read_symbols(const struct prompts *p, struct prompts_path *path, const struct trace_prompt_part *parts,
+			size_t n, size_t *kept, const uint32_t *of_part)
+{
+	size_t both = n < path->n ? n : path->n, i = *kept, other = SIZE_MAX;
+	uint32_t *symbols = array_grow(path->symbols, &path->capacity, n + 1, sizeof(*symbols));
+	if (!symbols)
+		return -1;
+	path->symbols = symbols;
+	while (i < both && symbols[i] == of_part[parts[i].part])
+		i++;
+	*kept = i;
+	for (; i < both; i++) {
+		uint32_t symbol = of_part[parts[i].part];
+		if (symbols[i] == symbol)
+			continue;
+		if (other == SIZE_MAX && kind_of(p, symbol) != kind_of(p, symbols[i]))
+			other = i;
+		symbols[i] = symbol;
+	}
+	for (; i < n; i++)
+		symbols[i] = of_part[parts[i].part];
+	path->n = n;
+	return find_stretches(p, path, other < both ? other : both);
+}
+
+/* The prompt's parts by kind. False: those of a kind do not stand together. */
+static bool sort(const struct prompts_path *path, size_t kept, struct tree_kind kinds[PART_KINDS], bool *has_billing)
+{
+	bool found[PART_KINDS + 1] = {false}, apart = false;
+	memset(kinds, 0, PART_KINDS * sizeof(*kinds));
+	for (size_t i = 0; i < path->nstretches; i++) {
+		const struct prompts_stretch *s = &path->stretches[i];
+		size_t end = i + 1 < path->nstretches ? s[1].at : path->n;
+		apart = apart || (s->kind < PART_KINDS && found[s->kind]);
+		found[s->kind] = true;
+		if (s->kind < PART_KINDS)
+			kinds[s->kind] = (struct tree_kind){path->symbols + s->at, end - s->at,
+							    kept < s->at ? 0 : (kept < end ? kept : end) - s->at};
+	}
+	*has_billing = found[PART_KINDS];
+	return !apart;
 }
 
 /* kept: parts that it begins with and the path's prompt too. */
 static int add_exchange(struct prompts *p, struct prompts_path *path, const struct trace_prompt_part *parts, size_t n,
 			size_t kept, const uint32_t *of_part, struct prompts_place *place)
 {
+	struct tree_kind kinds[PART_KINDS];
+
+	if (read_symbols(p, path, parts, n, &kept, of_part) < 0)
+		return -1;
+	bool together = sort(path, kept, kinds, &place->has_billing);
+	place->has_prompt = kinds[PART_TOOL].n || kinds[PART_SYSTEM].n || kinds[PART_MESSAGE].n;
+	if (together)
+		return prompt_tree_extend(p->tree, &path->path, kinds, &place->node);
 	uint32_t *symbols = array_grow(p->symbols, &p->symbols_capacity, n + 1, sizeof(*symbols));
 	if (!symbols)
 		return -1;
 	p->symbols = symbols;
-	struct prompts_before *before = array_grow(path->before, &path->capacity, n + 1, sizeof(*before));
-	if (!before)
-		return -1;
-	path->before = before;
-	path->n = n;
-	int result = 1;
-	if (kept > 0) {
-		size_t new = read_symbols(p, path, parts, kept, n, of_part);
-		result = prompt_tree_extend(p->tree, &path->path, before[kept].symbols, symbols, new, &place->node);
-	}
-	if (result == 1) {
-		before[0] = (struct prompts_before){0};
-		size_t all = read_symbols(p, path, parts, 0, n, of_part);
-		result = prompt_tree_add(p->tree, &path->path, symbols, all, &place->node);
-	}
-	place->has_billing = before[n].billing;
-	for (int kind = 0; kind < PART_KINDS; kind++)
-		place->has_prompt = place->has_prompt || before[n].symbols[kind] > 0;
-	return result;
+	size_t to = 0;
+	for (size_t i = 0; i < n; i++)
+		if (path->symbols[i] != SYMBOL_BILLING)
+			symbols[to++] = path->symbols[i];
+	return prompt_tree_add(p->tree, &path->path, symbols, to, &place->node);
 }
 
-/*
- * Parts that the prompt of an exchange begins with and the path's prompt too: those that the trace says, and what a
- * model sees as equal behind them (another billing line, a marker that moved).
- */
-static size_t parts_kept(const struct prompts_path *path, const struct trace *t, size_t exchange,
-			 const struct trace_prompt_part *parts, size_t n, const uint32_t *of_part)
+/* Parts that the prompt of an exchange begins with and the path's prompt too, as the trace says. */
+static size_t parts_kept(const struct prompts_path *path, const struct trace *t, size_t exchange, size_t n)
 {
-	if (path->trace != t)
-		return 0;
-	size_t kept = trace_prompt_kept(t, exchange, path->exchange), end = n < path->n ? n : path->n;
-	kept = kept < end ? kept : end;
-	while (kept < end && path->before[kept + 1].last == of_part[parts[kept].part])
-		kept++;
-	return kept;
+	size_t kept = path->trace == t ? trace_prompt_kept(t, exchange, path->exchange) : 0;
+	size_t end = n < path->n ? n : path->n;
+	return kept < end ? kept : end;
 }
 
 int prompts_add(struct prompts *p, report_prompt_fn *prompt, struct trace *t, struct prompts_place *places,
@@ -143,7 +181,7 @@ int prompts_add(struct prompts *p, report_prompt_fn *prompt, struct trace *t, st
 		if (n == 0)
 			continue;
 		struct prompts_path *path = &p->paths[prompts_path_number(&t->exchanges[i])];
-		if (add_exchange(p, path, parts, n, parts_kept(path, t, i, parts, n, of_part), of_part, &places[i]) < 0)
+		if (add_exchange(p, path, parts, n, parts_kept(path, t, i, n), of_part, &places[i]) < 0)
 			goto out;
 		/* Of prompts that come from elsewhere the trace says nothing. */
 		path->trace = prompt == trace_prompt ? t : NULL;

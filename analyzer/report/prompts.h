@@ -10,11 +10,10 @@
 /* Prompts that came last, a few conversations at a time: parallel ones must not push each other's hint out. */
 #define PROMPTS_PATHS 16
 
-/* What of a prompt stands before one of its parts, in wire order. */
-struct prompts_before {
-	uint32_t last; /* what stands for the part right before it */
-	uint32_t symbols[PART_KINDS];
-	bool billing;
+/* Parts of one kind that follow each other, in wire order. */
+struct prompts_stretch {
+	size_t at;
+	int kind; /* PART_KINDS: billing blocks */
 };
 
 /* The prompt that some client sent last. */
@@ -22,8 +21,10 @@ struct prompts_path {
 	struct tree_path path;
 	const struct trace *trace; /* NULL: none */
 	size_t exchange;
-	struct prompts_before *before; /* one per part, and one for its end */
-	size_t n, capacity;            /* parts */
+	uint32_t *symbols; /* one per part, in wire order */
+	size_t n, capacity;
+	struct prompts_stretch *stretches;
+	size_t nstretches, stretches_capacity;
 };
 
 struct prompts {

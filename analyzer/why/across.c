@@ -70,7 +70,7 @@ static bool conversation_key(const struct exchange *x, const struct view *v, str
 	} of = {.peer = digest_of(str_from(x->peer ? x->peer : ""))};
 	size_t i, end;
 
-	rendered_find(&v->rendered, RUN_MESSAGES, &i, &end);
+	rendered_find(&v->rendered, KIND_MESSAGES, &i, &end);
 	while (i < end && piece_part(v, i)->role != ROLE_ASSISTANT)
 		i++;
 	if (i == end)

@@ -55,7 +55,7 @@ static bool is_answer(const struct view *v, size_t piece)
 bool afresh_by_clear(const struct view *old, const struct view *new, const struct comparison *c)
 {
 	size_t answer, end;
-	rendered_find(&old->rendered, RUN_MESSAGES, &answer, &end);
+	rendered_find(&old->rendered, KIND_MESSAGES, &answer, &end);
 	while (answer < old->rendered.n && !is_answer(old, answer))
 		answer++;
 	if (answer == old->rendered.n || answer < c->old_piece || !piece_in_messages(old, c->old_piece))

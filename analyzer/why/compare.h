@@ -16,8 +16,11 @@ struct view {
 	struct trace *trace;
 	uint32_t next; /* 1 + which of its exchanges; 0: none yet */
 	struct rendered rendered;
-	uint32_t *countdowns; /* per system turn that was moved: how many up to it are total_tokens reminders */
-	size_t countdowns_capacity;
+	/* Per system turn that was moved, by run: how many up to it are total_tokens reminders. */
+	struct view_countdowns {
+		uint32_t *counts;
+		size_t capacity;
+	} countdowns[2]; /* of RUN_MOVED and RUN_MOVED_CHANGED */
 };
 
 #define COMPARE_EXCUSED_MAX 8

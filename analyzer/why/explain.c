@@ -25,7 +25,7 @@ static uint64_t tools_again(const struct view *old, const struct view *new, size
 	const struct render_run *a = &old->rendered.runs[RUN_TOOLS], *b = &new->rendered.runs[RUN_TOOLS];
 	uint64_t bytes = 0;
 	size_t at, end;
-	rendered_find(&new->rendered, RUN_TOOLS, &at, &end);
+	rendered_find(&new->rendered, KIND_TOOLS, &at, &end);
 	for (size_t i = 0; i < b->n; i++) {
 		size_t k = 0;
 		while (k < a->n && memcmp(&a->pieces[k].digest, &b->pieces[i].digest, sizeof(struct digest)) != 0)

@@ -77,12 +77,18 @@ static int keep(struct seen *s, const uint64_t hash[2])
 	return -1;
 }
 
-/* The next piece of n at which a prefix is looked up; n: there is none. */
+/*
+ * The next piece of n at which a prefix is looked up; n: there is none. Far behind what was there they stand ever
+ * further apart, so that a prompt's number of them grows with the logarithm of its length.
+ */
 static size_t next(size_t i, size_t found, size_t n)
 {
-	if (i + 1 >= n || i + 1 < found + SEEN_STRIDE)
+	size_t behind = i + 1 - found, step = SEEN_STRIDE;
+	if (i + 1 >= n || behind < SEEN_STRIDE)
 		return i + 1;
-	i = (i / SEEN_STRIDE + 1) * SEEN_STRIDE;
+	while (step * SEEN_STRIDE < behind)
+		step *= 2;
+	i = (i / step + 1) * step;
 	return i < n ? i : n - 1;
 }
 

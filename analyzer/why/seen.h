@@ -14,8 +14,9 @@ struct seen *seen_new(void);
 /*
  * Adds a prompt; *bytes becomes the length of its longest prefix that was there before. The first `known` pieces are
  * known to have been there (those that it shares with the prompt before it): they cost nothing. model and server may be
- * NULL. Of a long new tail only some prefixes are kept, so that memory does not grow with the square of a conversation
- * whose every prompt differs at its head; *bytes can then be short by up to SEEN_STRIDE pieces, and is never too long.
+ * NULL. Of a long new tail only some prefixes are kept, so that neither memory nor time grows with the square of a
+ * conversation whose every prompt differs at its head; *bytes can then be short by up to SEEN_STRIDE pieces, or by a
+ * thirty-second of the tail where that is more, and is never too long.
  * -1: no memory.
  */
 #define SEEN_STRIDE 64

@@ -206,8 +206,14 @@ static const char *text_cause(const struct view *old, const struct view *new, co
 
 static uint32_t moved_countdowns(const struct view *v)
 {
-	size_t n = v->rendered.runs[RUN_MOVED].n;
-	return n ? v->countdowns[n - 1] : 0;
+	const struct render_slices *moved = &v->rendered.moved;
+	uint32_t n = 0;
+	for (size_t i = 0; i < moved->n; i++) {
+		const struct render_slice *s = &moved->list[i];
+		const uint32_t *counts = v->countdowns[s->run == RUN_MOVED ? 0 : 1].counts;
+		n += counts[s->first + s->n - 1] - (s->first ? counts[s->first - 1] : 0);
+	}
+	return n;
 }
 
 bool signs_moved_countdown(const struct view *old, const struct view *new)

@@ -54,14 +54,14 @@ static bool is_countdown(struct views *v, uint32_t trace, uint32_t part)
 }
 
 /* Counts the countdowns among the system turns that were moved, from those on that are not the ones before. */
-static int count_countdowns(struct views *v, uint32_t trace, struct view *out)
+static int count_countdowns(struct views *v, uint32_t trace, const struct render_run *moved,
+			    struct view_countdowns *out)
 {
-	const struct render_run *moved = &out->rendered.runs[RUN_MOVED];
-	uint32_t *counts = array_grow(out->countdowns, &out->countdowns_capacity, moved->n + 1, sizeof(*counts));
+	uint32_t *counts = array_grow(out->counts, &out->capacity, moved->n + 1, sizeof(*counts));
 	if (!counts)
 		return -1;
-	out->countdowns = counts;
-	for (size_t i = out->rendered.moved_kept; i < moved->n; i++) {
+	out->counts = counts;
+	for (size_t i = moved->kept; i < moved->n; i++) {
 		uint32_t part = moved->pieces[i].part;
 		bool is = v->report->traces[trace].parts[part].bytes < SHORT_PART_BYTES && is_countdown(v, trace, part);
 		counts[i] = (i ? counts[i - 1] : 0) + is;
@@ -88,7 +88,9 @@ int view_render(struct views *v, uint32_t exchange, struct view *out)
 		out->rendered.nmarks = 0; /* numbers of parts are another trace's */
 	if (render_continue(&v->rules, t->parts, prompt, n, kept < n ? kept : n, part_text, t, &out->rendered) < 0)
 		goto no_memory;
-	if (count_countdowns(v, e->trace, out) < 0)
+	const struct render_run *runs = out->rendered.runs;
+	if (count_countdowns(v, e->trace, &runs[RUN_MOVED], &out->countdowns[0]) < 0 ||
+	    count_countdowns(v, e->trace, &runs[RUN_MOVED_CHANGED], &out->countdowns[1]) < 0)
 		goto no_memory;
 	out->next = (uint32_t)number + 1;
 	return 0;
@@ -100,6 +102,7 @@ no_memory:
 void view_release(struct view *v)
 {
 	rendered_release(&v->rendered);
-	free(v->countdowns);
+	free(v->countdowns[0].counts);
+	free(v->countdowns[1].counts);
 	*v = (struct view){0};
 }

@@ -22,17 +22,34 @@ WORDS = "cache prefix token parser socket buffer thread kernel branch commit mod
 SHAPES = ("agent",     # nothing changes
           "billing",   # the attribution block does, in front of the system prompt
           "reminder",  # a reminder in the first user message does
-          "chat")      # nothing; a turn is thinking, an answer and the user's next question
+          "chat",      # nothing; a turn is thinking, an answer and the user's next question
+          "early",     # the first tool result does
+          "middle",    # a tool result half way up the conversation does, another one each turn
+          "window",    # once the session is half over, a turn goes at the front for each that comes
+          "tool",      # the definition of a tool does
+          "grown")     # a tool comes with every tenth turn
 
 # (name, shape, arguments): TRACE stands for the file.
 CASES = (("why, no miss", "agent", ["why", "--json", "--engine", "llama.cpp", "TRACE"]),
          ("why, system turns hoisted", "agent", ["why", "--json", "--engine", "vllm+qwen3", "TRACE"]),
          ("why, billing header", "billing", ["why", "--json", "--engine", "vllm@0.17.1", "TRACE"]),
          ("why, reminder at the head", "reminder", ["why", "--json", "--engine", "llama.cpp", "TRACE"]),
+         ("why, early result", "early", ["why", "--json", "--engine", "llama.cpp", "TRACE"]),
+         ("why, result in the middle", "middle", ["why", "--json", "--engine", "llama.cpp", "TRACE"]),
+         ("why, early result, hoisted", "early", ["why", "--json", "--engine", "vllm+qwen3", "TRACE"]),
+         ("why, window", "window", ["why", "--json", "--engine", "llama.cpp", "TRACE"]),
+         ("why, tool changed", "tool", ["why", "--json", "--engine", "llama.cpp", "TRACE"]),
+         ("why, tools grown", "grown", ["why", "--json", "--engine", "llama.cpp", "TRACE"]),
+         ("why, Anthropic, reminder", "reminder", ["why", "--json", "--engine", "anthropic", "TRACE"]),
          ("why, thinking dropped", "chat", ["why", "--json", "--engine", "sglang+qwen3", "TRACE"]),
          ("why, tools move", "chat", ["why", "--json", "--engine", "llama.cpp+mistral", "TRACE"]),
          ("report", "agent", ["report", "--json", "TRACE"]),
          ("report, a head that changes", "reminder", ["report", "--json", "TRACE"]),
+         ("report, early result", "early", ["report", "--json", "TRACE"]),
+         ("report, result in the middle", "middle", ["report", "--json", "TRACE"]),
+         ("report, window", "window", ["report", "--json", "TRACE"]),
+         ("report, tool changed", "tool", ["report", "--json", "TRACE"]),
+         ("report, tools grown", "grown", ["report", "--json", "TRACE"]),
          ("report --html", "agent", ["report", "--html", "PAGE", "TRACE"]),
          ("diff", "agent", ["diff", "--json", "TRACE", "TRACE"]))
 
@@ -69,8 +86,8 @@ class Trace:
     def literal(self, text):
         self.append(text, text)
 
-    def part(self, kind, role, block, value, step=None, at=None):
-        """at: the item that it takes the place of, in a body that is otherwise kept."""
+    def part(self, kind, role, block, value, step=None, at=None, before=None):
+        """at: the item that it takes the place of, in a body that is otherwise kept; before: that it comes in front of."""
         text = json.dumps(value, separators=(",", ":"))
         normalised = hashlib.sha256(f"{kind}{role}{text}".encode()).hexdigest()
         self.line({"type": "part", "id": self.parts, "kind": kind, "role": role, "block": block, "bytes": len(text),
@@ -78,14 +95,23 @@ class Trace:
                    "normalised_sha256": normalised, "text": text})
         segment = self.parts if step is None else {"part": self.parts, "step": step}
         self.parts += 1
+        if before is not None:
+            self.sizes[kind] += len(text)
+            self.splice(before, before, [(segment, text), (",", ",")])
+            return before
         if at is None:
             self.sizes[kind] += len(text)
             self.append(segment, text)
             return len(self.items) - 1
         self.sizes[kind] += len(text) - len(self.items[at][1])
-        self.items[at] = (segment, text)
-        self.segments = [[0, at], segment, [at + 1, len(self.items) - at - 1]]
+        self.splice(at, at + 1, [(segment, text)])
         return at
+
+    def splice(self, at, end, items):
+        """Puts others in the place of some items of a body that is otherwise kept."""
+        self.items[at:end] = items
+        after = at + len(items)
+        self.segments = [[0, at], *(segment for segment, _ in items), [after - len(items) + end - at, len(self.items) - after]]
 
     def message(self, role, *blocks):
         """Returns the item of its first block."""
@@ -140,6 +166,17 @@ def reminder(turn):
     return {"type": "text", "text": f"<system-reminder>\nThe user opened file {turn}.\n</system-reminder>\n"}
 
 
+def tool(n, words):
+    return {"name": f"Tool{n}", "description": words, "input_schema": {"type": "object"}}
+
+
+def result(n, words):
+    return {"type": "tool_result", "tool_use_id": f"t{n}", "content": words}
+
+
+ITEMS_PER_TURN = 12  # three messages: comma, head, block, end
+
+
 def write(path, shape, turns, context):
     """A head that stays but for what the shape says, as many messages as there were turns. Returns the last body's size."""
     rng = random.Random(7)
@@ -149,8 +186,7 @@ def write(path, shape, turns, context):
     for n in range(20):
         if n:
             t.literal(",")
-        t.part("tool", None, "tool", {"name": f"Tool{n}", "description": prose(rng, 4500),
-                                      "input_schema": {"type": "object"}})
+        t.part("tool", None, "tool", tool(n, prose(rng, 4500)))
     t.literal('],"system":[')
     changes = None
     if shape == "billing":
@@ -161,11 +197,23 @@ def write(path, shape, turns, context):
     first = t.message("user", ("text", reminder(0)), ("text", {"type": "text", "text": prose(rng, 300)}))
     changes = first if shape == "reminder" else changes
     messages = 1
+    behind = len(t.items)  # the first message
+    results = []           # their items
     for turn in range(turns):
         if turn and shape == "billing":
             t.part("system", "system", "billing", billing(turn), at=changes)
         if turn and shape == "reminder":
             t.part("message", "user", "text", reminder(turn), 1, at=changes)
+        if turn > 1 and shape in ("early", "middle"):
+            n = 0 if shape == "early" else len(results) // 2
+            t.part("message", "user", "tool_result", result(n + 1, f"{prose(rng, per_turn)} {turn}"), 1, at=results[n])
+        if turn > turns // 2 and shape == "window":
+            t.splice(behind, behind + ITEMS_PER_TURN, [])
+            messages -= 3
+        if turn and shape == "tool":
+            t.part("tool", None, "tool", tool(0, f"{prose(rng, 4500)} {turn}"), at=1)
+        if turn % 10 == 1 and shape == "grown":
+            t.part("tool", None, "tool", tool(20 + turn, prose(rng, 300)), before=3)
         if turn and shape == "chat":
             t.literal(",")
             t.message("assistant", ("thinking", {"type": "thinking", "thinking": prose(rng, 300), "signature": ""}),
@@ -177,7 +225,7 @@ def write(path, shape, turns, context):
             t.literal(",")
             t.message("assistant", ("tool_use", {"type": "tool_use", "id": f"t{turn}", "name": "Tool1", "input": {"n": turn}}))
             t.literal(",")
-            t.message("user", ("tool_result", {"type": "tool_result", "tool_use_id": f"t{turn}", "content": prose(rng, per_turn)}))
+            results.append(t.message("user", ("tool_result", result(turn, prose(rng, per_turn)))))
             t.literal(",")
             t.message("system", ("text", {"type": "text", "text": f"<total_tokens>{9_000_000 - turn} tokens left</total_tokens>"}))
             messages += 3
@@ -217,8 +265,9 @@ def measure(arguments, out):
 
 
 def count(arguments):
-    """Instructions of one run."""
+    """Instructions of one run. Without rep movsb, of which valgrind counts each byte."""
     run = subprocess.run(["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", str(BUILD / "kvscope"), *arguments],
+                         env={**os.environ, "GLIBC_TUNABLES": "glibc.cpu.x86_rep_movsb_threshold=1000000000"},
                          stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=True, text=True)
     return int(re.search(r"Collected : (\d+)", run.stderr)[1])
 

@@ -154,12 +154,19 @@ static uint32_t add(struct session *s, unsigned client, const struct parts *befo
 	size_t same = 0;
 	while (same < p->n && same < before->n && p->symbols[same] == before->symbols[same] && any(s, 100))
 		kept[what_of(p->symbols[same++]).kind]++;
-	int result = same && any(s, 4) ? prompt_tree_extend(s->tree, &s->paths[client], kept, p->symbols + same,
-							    p->n - same, &end)
-				       : 1;
-	if (result == 1)
-		result = prompt_tree_add(s->tree, &s->paths[client], p->symbols, p->n, &end);
-	assert_int_equal(result, 0);
+	if (any(s, 4)) {
+		struct parts sorted = canonical(p);
+		struct tree_kind kinds[PART_KINDS];
+		size_t at = 0;
+		for (int kind = 0; kind < PART_KINDS; kind++) {
+			kinds[kind] = (struct tree_kind){sorted.symbols + at, 0, kept[kind]};
+			for (; at < sorted.n && (int)what_of(sorted.symbols[at]).kind == kind; at++)
+				kinds[kind].n++;
+		}
+		assert_int_equal(prompt_tree_extend(s->tree, &s->paths[client], kinds, &end), 0);
+	} else {
+		assert_int_equal(prompt_tree_add(s->tree, &s->paths[client], p->symbols, p->n, &end), 0);
+	}
 	return end;
 }
 

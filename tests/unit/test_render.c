@@ -258,6 +258,10 @@ static void assert_same_rendering(const struct rendered *a, const struct rendere
 	uint64_t bytes = 0, some = 0, others = 0;
 	for (size_t i = 0; i < a->n; i++) {
 		const struct render_piece *x = rendered_piece(a, i), *y = rendered_piece(b, i);
+		uint64_t hash[2][2];
+		rendered_prefix(a, i + 1, hash[0]);
+		rendered_prefix(b, i + 1, hash[1]);
+		assert_memory_equal(hash[0], hash[1], sizeof(hash[0]));
 		assert_int_equal(x->part, y->part);
 		assert_int_equal(x->message, y->message);
 		assert_int_equal(x->index, y->index);
@@ -331,6 +335,95 @@ static void test_continued(void **state)
 			rendered_release(&whole);
 			rendered_release(&continued);
 		}
+	}
+}
+
+static unsigned draw(unsigned *chance, unsigned of)
+{
+	*chance = *chance * 1664525u + 1013904223u;
+	return (*chance >> 8) % of;
+}
+
+#define WALK_MAX 700
+
+/* Changes, adds or takes away some letters anywhere, and now and then goes on at the end. */
+static void edit(char *prompt, unsigned *chance)
+{
+	static const char letters[] = "||||stTuvkearyb", end[] = "|a|r|y|ka|v";
+	size_t n = strlen(prompt), at = draw(chance, (unsigned)n + 1);
+	switch (draw(chance, 6)) {
+	case 0:
+		if (at < n)
+			prompt[at] = letters[draw(chance, sizeof(letters) - 1)];
+		break;
+	case 1:
+		if (n + 1 < WALK_MAX) {
+			memmove(prompt + at + 1, prompt + at, n + 1 - at);
+			prompt[at] = letters[draw(chance, sizeof(letters) - 1)];
+		}
+		break;
+	case 2: {
+		size_t gone = draw(chance, draw(chance, 20) ? 9 : 300);
+		gone = gone < n - at ? gone : n - at;
+		memmove(prompt + at, prompt + at + gone, n + 1 - at - gone);
+		break;
+	}
+	default:
+		for (unsigned i = draw(chance, 8); i > 0 && n + sizeof(end) < WALK_MAX; i--, n = strlen(prompt)) {
+			unsigned from = draw(chance, 5) * 2;
+			memcpy(prompt + n, end + from, 2);
+			prompt[n + 2] = '\0';
+		}
+	}
+}
+
+/* Each digest is found where it is first, from wherever it is looked for. */
+static void assert_searches(const struct rendered *r, unsigned *chance)
+{
+	for (const char *p = "tusrkyv"; *p; p++) {
+		size_t from = draw(chance, (unsigned)r->n + 1), want = from;
+		while (want < r->n && rendered_piece(r, want)->part != (unsigned char)*p)
+			want++;
+		assert_int_equal(rendered_search(r, &parts[(int)*p].normalised, from), want);
+	}
+}
+
+/* Long prompts that change in all places, one from the other: as if each had been rendered from nothing. */
+static void test_walk(void **state)
+{
+	(void)state;
+	unsigned chance = 11;
+	for (unsigned bits = 0; bits < 3 * 3 * 3 * 2 * 2; bits++) {
+		struct render_rules r = as_sent;
+		struct rendered whole = {0}, walked = {0};
+		struct trace_prompt_part before[WALK_MAX], now[WALK_MAX];
+		char prompt[WALK_MAX + 1] =
+			"stTu|ka|r|y|ka|r|y|a|v|ka|r|a|r|a|r|y|a|r|kkka|rrr|a|r|v|ka|r|y|ka|r|y|ka|r";
+		size_t nbefore = 0, n;
+		r.tools = (enum tools_place)(bits % 3);
+		r.system_turns = (enum system_turns)(bits / 3 % 3);
+		r.thinking = (enum thinking_rule)(bits / 9 % 3);
+		r.billing = bits / 27 % 2 ? BILLING_REMOVED : BILLING_KEPT;
+		r.text_before_tool_results = bits / 54;
+		for (int i = 0; i < 200; i++) {
+			size_t same = 0;
+			for (unsigned edits = draw(&chance, 4); edits > 0; edits--)
+				edit(prompt, &chance);
+			n = parse(prompt, now);
+			while (same < n && same < nbefore && memcmp(&now[same], &before[same], sizeof(*now)) == 0)
+				same++;
+			/* What is said to be kept is a lower bound. */
+			same = draw(&chance, 3) ? same : draw(&chance, (unsigned)same + 1);
+			assert_int_equal(render_continue(&r, parts, now, n, same, NULL, NULL, &walked), 0);
+			assert_int_equal(render_prompt(&r, parts, now, n, NULL, NULL, &whole), 0);
+			assert_same_rendering(&walked, &whole);
+			if (i % 8 == 0)
+				assert_searches(&walked, &chance);
+			memcpy(before, now, sizeof(now));
+			nbefore = n;
+		}
+		rendered_release(&whole);
+		rendered_release(&walked);
 	}
 }
 
@@ -451,6 +544,7 @@ int main(void)
 		cmocka_unit_test(test_empty_thoughts),
 		cmocka_unit_test(test_text_before_results),
 		cmocka_unit_test(test_continued),
+		cmocka_unit_test(test_walk),
 		cmocka_unit_test(test_compare),
 		cmocka_unit_test(test_compare_like_slowly),
 	};
