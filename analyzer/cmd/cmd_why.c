@@ -91,7 +91,7 @@ static int ask(struct asked *a, struct report *report, struct why_verdicts *v)
 	struct ask_counts counts;
 	struct why *w = &v->list[0];
 
-	if (!a->client)
+	if (!a->client || v->n == 0)
 		return 0;
 	if (ask_misses(a->client, &a->base, &a->facts, report, w, &counts) < 0) {
 		msg_error("out of memory");
@@ -119,11 +119,15 @@ static int ask(struct asked *a, struct report *report, struct why_verdicts *v)
 /* What each miss cost, by the time that the session took. */
 static int price(const struct report *report, struct why_verdicts *v)
 {
-	const struct cost_options how = {.engine = v->list[0].recognised ? v->list[0].backend.engine : ENGINE_UNKNOWN};
+	struct cost_options how = {.engine = ENGINE_UNKNOWN};
 	struct cost cost;
 	char error[512];
-	int result = cost_build(report, &how, &cost, error, sizeof(error));
 
+	if (v->n == 0)
+		return 0;
+	if (v->list[0].recognised)
+		how.engine = v->list[0].backend.engine;
+	int result = cost_build(report, &how, &cost, error, sizeof(error));
 	if (result < 0)
 		msg_error("why: %s", error);
 	for (size_t i = 0; result == 0 && i < v->n; i++)
@@ -150,6 +154,8 @@ static int judge_all(const struct command_line *cl, const struct asked *a, struc
 		backend = a->facts.backend;
 		engine_facts_rules(&a->facts, &rules);
 	}
+	if (report->nexchanges == 0)
+		return 0;
 	if (backend.engine != ENGINE_UNKNOWN)
 		result = why_verdicts_one(report, &backend, served ? &rules : NULL, v, error, sizeof(error));
 	else
@@ -233,7 +239,8 @@ const struct command cmd_why = {
 		"For every request: how much of its prompt the same conversation had sent before, in the order in\n"
 		"which the backend lays it out, where it first diverges, why, and what to do. Without TRACE: the\n"
 		"newest one made in this directory, else the newest. Without --engine: the backend that the\n"
-		"responses show; else one verdict per candidate (engines and templates), equal ones as one.\n\n"
+		"responses show; else one verdict per candidate (engines and templates), equal ones as one. Requests\n"
+		"whose answers are not in the trace are not judged.\n\n"
 		"With --backend a running server is asked: which engine it is, and how its template and tokenizer lay\n"
 		"out the requests of misses (they are sent there; nothing is generated). Counts are then counted.\n\n"
 		"Expected misses (first request, compaction, another model, ...) are counted and not blamed.",

@@ -205,9 +205,27 @@ static void ruled_out(const struct why_verdicts *v, size_t open, struct buf *to)
 	buf_puts(to, " that have system turns inside messages[].\n");
 }
 
+/* A trace that was cut, or that is being written, has requests whose answers are not in it. */
+static void nothing_to_compare(const struct report *report, struct buf *to)
+{
+	uint64_t unanswered = 0;
+	for (size_t i = 0; i < report->ntraces; i++)
+		unanswered += report->traces[i].nrequests;
+	buf_printf(to, "Nothing to compare: the %s no finished request",
+		   report->ntraces > 1 ? "traces have" : "trace has");
+	if (unanswered) {
+		buf_puts(to, " (");
+		units_plural(to, unanswered, "request");
+		buf_puts(to, " without an answer)");
+	}
+	buf_puts(to, ".\n");
+}
+
 void why_text(const struct report *report, const struct why_verdicts *v, const struct text_style *s, struct buf *to)
 {
 	size_t open = why_verdicts_open(v);
+	if (report->nexchanges == 0)
+		nothing_to_compare(report, to);
 	for (size_t i = 0; i < open; i++) {
 		if (i > 0)
 			buf_putc(to, '\n');

@@ -130,4 +130,20 @@ t.ok("export" not in answer.out and all(m["fix"]["env"] is None for m in misses)
 turns = sessions.turns_session(505, sessions.plant_countdown, "system_turn_hoisted")
 t.ok("export CLAUDE_CODE" in why(trace_of(turns.bodies, "--system-turns", "hoist"), "--engine", "vllm+qwen3").out,
      "Claude Code behind a gateway, known by its attribution block, does")
+
+# A trace that was cut before the first answer.
+whole = trace_of(sessions.turns_session(506, sessions.plant_countdown, "system_turn_hoisted").bodies, name="cut")
+lines = whole.read_text().splitlines(keepends=True)
+before = lines[:next(n for n, line in enumerate(lines) if json.loads(line)["type"] == "exchange")]
+cut = t.path("cut.jsonl")
+cut.write_text("".join(before))
+unanswered = sum(json.loads(line)["type"] == "request" for line in before)
+for options in ((), ("--engine", "llama.cpp")):
+    answer = why(cut, *options)
+    t.ok(answer.status == 0 and answer.err.count("candidates") == 0 and
+         answer.out == "Nothing to compare: the trace has no finished request" +
+         (f" ({unanswered} request{'s' * (unanswered > 1)} without an answer).\n" if unanswered else ".\n"),
+         f"no finished request: nothing is claimed {options}", answer.out + answer.err)
+document = json.loads(why(cut, "--json").out)
+t.equal((document["verdicts"], document["misses"]), ([], []), "nor as JSON")
 t.done()
