@@ -207,8 +207,23 @@ static void announce(const struct replay *r)
 	char count[UNITS_CHARS], time[UNITS_CHARS];
 
 	replay_size(r, &requests, &tokens, &seconds);
-	msg_note("%s at %s, model %s: %zu requests, %s prompt tokens, about %s", r->main.facts.name, r->main.base.root,
+	msg_note("%s at %s%s%s, model %s: %zu requests, %s prompt tokens, about %s", r->main.facts.name,
+		 r->main.base.root, r->side.url ? ", side requests to " : "", r->side.url ? r->side.base.root : "",
 		 r->main.facts.model, requests, units_count(tokens, count), units_seconds(seconds, time));
+}
+
+static void note_target(const struct target *t, const struct session_settings *s)
+{
+	const struct engine_facts *f = &t->facts;
+
+	if (f->reset_works == KNOWN_NO && f->profile->reset_each && f->profile->reset_switch)
+		msg_note(
+			"the cache of %s cannot be emptied between requests (%s would allow it): nonces alone keep off "
+			"cold",
+			f->name, f->profile->reset_switch);
+	if (f->system_turns == FATE_REFUSED && s->options.inline_system == INLINE_KEEP)
+		msg_note("%s refuses system turns inside messages: --inline-system user makes user turns of them",
+			 f->name);
 }
 
 /* A long one is cut down: without asis2, then a sample for the cold arm and fewer repeats. */
@@ -255,13 +270,8 @@ int session_replay(struct client *client, struct report *report, const struct pl
 		msg_error("replay: %s", error);
 		return -1;
 	}
-	if (out->main.facts.reset_works == KNOWN_NO && out->main.facts.profile->reset_each &&
-	    out->main.facts.profile->reset_switch)
-		msg_note("its cache cannot be emptied between requests (%s would allow it): nonces alone keep off cold",
-			 out->main.facts.profile->reset_switch);
-	if (out->main.facts.system_turns == FATE_REFUSED && s->options.inline_system == INLINE_KEEP)
-		msg_note("this backend refuses system turns inside messages: --inline-system user makes user turns of "
-			 "them");
+	for (size_t number = 0; number < replay_ntargets(out); number++)
+		note_target(replay_target_at(out, number), s);
 	if (add_arms(out, report, s) < 0)
 		return -1;
 	/* The size is told by what the cold arm would send whole, so the choice of the sample comes twice. */

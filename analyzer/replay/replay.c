@@ -103,9 +103,24 @@ struct sample *replay_sample(const struct replay *r, size_t arm, unsigned repeat
 	return &r->samples[(arm * r->options.repeats + repeat) * r->plan->n + request];
 }
 
+size_t replay_ntargets(const struct replay *r)
+{
+	return r->side.url ? 2 : 1;
+}
+
+const struct target *replay_target_at(const struct replay *r, size_t number)
+{
+	return number == 0 ? &r->main : &r->side;
+}
+
+size_t replay_target_number(const struct replay *r, size_t request)
+{
+	return r->side.url && r->plan->requests[request].role == LINEAGE_SIDE;
+}
+
 const struct target *replay_target(const struct replay *r, size_t request)
 {
-	return r->side.url && r->plan->requests[request].role == LINEAGE_SIDE ? &r->side : &r->main;
+	return replay_target_at(r, replay_target_number(r, request));
 }
 
 /* ---- the sample of the cold arm: one request from each of so many strata of equal size, by the prompts' length */
@@ -153,8 +168,6 @@ int replay_prepare(struct replay *r)
 
 void replay_size(const struct replay *r, size_t *requests, int64_t *tokens, double *seconds)
 {
-	double rate = r->main.facts.prefill_rate;
-
 	*requests = 0;
 	*tokens = 0;
 	*seconds = 0;
@@ -172,7 +185,7 @@ void replay_size(const struct replay *r, size_t *requests, int64_t *tokens, doub
 			bool holds = r->arms[a].kind == ARM_FIXED && p->again > 0;
 			int64_t prefill = holds ? p->prompt - p->again : p->prompt;
 			*tokens += p->prompt * r->options.repeats;
-			*seconds += (double)prefill / rate * r->options.repeats;
+			*seconds += (double)prefill / replay_target(r, i)->facts.prefill_rate * r->options.repeats;
 			if (r->options.max_tokens != 1 && p->decode_s > 0)
 				*seconds += p->decode_s * r->options.repeats;
 			if (r->options.pace == PACE_RECORDED && !cold)

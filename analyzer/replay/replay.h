@@ -153,8 +153,12 @@ bool arm_is_cold(const struct arm *a);
 bool arm_is_main(const struct arm *a);
 bool sample_ok(const struct sample *s);
 
-/* The target of a request: side requests have their own if there are two. */
+/* One, or two: side requests have their own. The target with a number, a request's target, and that one's number. */
+#define TARGETS_MAX 2
+size_t replay_ntargets(const struct replay *r);
+const struct target *replay_target_at(const struct replay *r, size_t number);
 const struct target *replay_target(const struct replay *r, size_t request);
+size_t replay_target_number(const struct replay *r, size_t request);
 
 /* Decides how its cold arm is made, and measures the constant head of its template. 0, or -1 with one line in error. */
 int replay_prepare_target(struct replay *r, struct client *c, struct target *t, char *error, size_t error_bytes)

@@ -241,9 +241,12 @@ static void head(struct page *p, const struct result *result)
 	}
 	html_close(&p->h);
 	html_open(&p->h, "p", "class", "sub", HTML_END);
-	html_printf(&p->h, "%s at %s%s%s, model %s · %zu requests, %u repeats%s", r->main.facts.name, r->main.base.root,
-		    r->side.url ? ", side requests to " : "", r->side.url ? r->side.base.root : "",
-		    r->main.facts.model ? r->main.facts.model : "-", r->plan->n, r->options.repeats,
+	for (size_t number = 0; number < replay_ntargets(r); number++) {
+		const struct target *t = replay_target_at(r, number);
+		html_printf(&p->h, "%s%s at %s, model %s", number ? "; side requests to " : "", t->facts.name,
+			    t->base.root, t->facts.model ? t->facts.model : "-");
+	}
+	html_printf(&p->h, " · %zu requests, %u repeats%s", r->plan->n, r->options.repeats,
 		    r->stopped ? " · stopped before its end" : "");
 	html_close(&p->h);
 	if (s->noise.n > 0) {

@@ -72,14 +72,13 @@ static void target(struct json_out *j, const char *role, const struct target *t)
 	json_out_end(j);
 }
 
-/* relaunch: the server without a cache; NULL: not known, or of no use to this arm. */
-static void verification(struct json_out *j, const struct verification *v, const char *relaunch)
+static void verification(struct json_out *j, const struct verification *v)
 {
 	json_out_object(j, "verification");
 	json_out_cstr(j, "verdict", verdict_name(v->verdict));
 	json_out_cstr(j, "reason", v->reason[0] ? v->reason : NULL);
-	json_out_cstr(j, "remedy", v->verdict == VERDICT_REJECTED ? v->remedy : NULL);
-	json_out_cstr(j, "relaunch", v->verdict == VERDICT_REJECTED ? relaunch : NULL);
+	json_out_cstr(j, "remedy", v->remedy);
+	json_out_cstr(j, "relaunch", v->relaunch);
 	json_out_uint(j, "checked", v->checked);
 	json_out_uint(j, "unknown", v->unknown);
 	json_out_int_or_null(j, "worst_cached", v->worst);
@@ -126,11 +125,11 @@ static void arm(struct json_out *j, const struct replay *r, const struct arm *a,
 	json_out_int_or_null(j, "cached", some ? s->cached : -1);
 	json_out_int_or_null(j, "prefilled", some ? s->prefilled : -1);
 	json_out_end(j);
-	verification(j, &s->verification, arm_is_cold(a) ? r->main.facts.profile->cold_launch : NULL);
+	verification(j, &s->verification);
 	json_out_end(j);
 }
 
-static void sample(struct json_out *j, const struct summary *sum, const struct sample *s)
+static void sample(struct json_out *j, const struct summary *sum, size_t i, const struct sample *s)
 {
 	json_out_object(j, NULL);
 	json_out_cstr(j, "outcome", client_outcome_name(s->outcome));
@@ -140,7 +139,7 @@ static void sample(struct json_out *j, const struct summary *sum, const struct s
 	json_out_double(j, "ttft_seconds", s->ttft_s, 6);
 	json_out_double(j, "prefill_seconds_reported", s->prefill_s, 6);
 	json_out_double(j, "decode_seconds", s->decode_s, 6);
-	json_out_double(j, "modelled_seconds", sample_ok(s) ? summary_modelled(sum, s) : NAN, 6);
+	json_out_double(j, "modelled_seconds", sample_ok(s) ? summary_modelled(sum, i, s) : NAN, 6);
 	json_out_double(j, "lag_seconds", s->lag_s, 6);
 	json_out_double(j, "start_seconds", s->start_s, 6);
 	json_out_int_or_null(j, "prompt", s->prompt);
@@ -181,7 +180,7 @@ static void request(struct json_out *j, const struct replay *r, const struct sum
 		json_out_array(j, "samples");
 		for (unsigned k = 0; k < r->options.repeats; k++)
 			if (replay_sample(r, a, k, i)->sent)
-				sample(j, s, replay_sample(r, a, k, i));
+				sample(j, s, i, replay_sample(r, a, k, i));
 		json_out_end(j);
 		json_out_end(j);
 	}

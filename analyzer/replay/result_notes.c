@@ -98,10 +98,23 @@ static void prefill_reported(struct page *p)
 	buf_puts(p->to, any ? "\n" : "");
 }
 
+static void cold_by(struct page *p, size_t number)
+{
+	const struct target *t = replay_target_at(p->r, number);
+	uint32_t by = t->cold_by;
+
+	buf_printf(p->to, "  %scold by: %s%s%s%s%s\n", number ? "side requests " : "",
+		   by & COLD_SALT ? "a salt per request" : "a nonce per request",
+		   by & COLD_RESET ? ", cache emptied before each" : "",
+		   by & COLD_UNMARKED ? ", cache marks taken out" : "",
+		   by & COLD_UNLOAD ? ", model loaded anew before each run" : "",
+		   t->header_tokens > 0 ? ", constant head of the template measured" : "");
+}
+
 void page_notes(struct page *p)
 {
 	const struct replay *r = p->r;
-	uint32_t changes = 0, by = r->main.cold_by;
+	uint32_t changes = 0;
 	bool any = false;
 	char text[UNITS_CHARS];
 
@@ -110,11 +123,8 @@ void page_notes(struct page *p)
 			for (size_t i = 0; i < r->plan->n; i++)
 				changes |= replay_sample(r, a, k, i)->changes;
 	page_title(p, "How it was done");
-	buf_printf(p->to, "  cold by: %s%s%s%s%s\n", by & COLD_SALT ? "a salt per request" : "a nonce per request",
-		   by & COLD_RESET ? ", cache emptied before each" : "",
-		   by & COLD_UNMARKED ? ", cache marks taken out" : "",
-		   by & COLD_UNLOAD ? ", model loaded anew before each run" : "",
-		   r->main.header_tokens > 0 ? ", constant head of the template measured" : "");
+	for (size_t number = 0; number < replay_ntargets(r); number++)
+		cold_by(p, number);
 	if (r->options.cold_sample && r->options.cold_sample < r->plan->n)
 		buf_printf(p->to, "  off is a sample: %zu of %zu requests, spread over the prompts' lengths\n",
 			   r->options.cold_sample, r->plan->n);
@@ -145,10 +155,12 @@ void page_notes(struct page *p)
 	if (!isnan(p->s->model_error))
 		buf_printf(p->to, "  predicted seconds of asis, by a model of off: half of them within %.0f %%\n",
 			   100 * p->s->model_error);
-	if (!r->main.layout_known)
-		buf_puts(p->to,
-			 "  where its template puts tools and system turns is not known: expected tokens are a guess "
-			 "(--engine ENGINE+TEMPLATE)\n");
+	for (size_t number = 0; number < replay_ntargets(r); number++)
+		if (!replay_target_at(r, number)->layout_known)
+			buf_printf(p->to,
+				   "  where %s template puts tools and system turns is not known: expected tokens are "
+				   "a guess (--engine ENGINE+TEMPLATE)\n",
+				   number ? "the side backend's" : "its");
 	shortfalls(p);
 	if (r->plan->failed)
 		buf_printf(p->to, "  %zu captured requests had failed and were left out\n", r->plan->failed);

@@ -25,19 +25,19 @@ static const char *share_of(int64_t part, int64_t whole, char out[UNITS_CHARS])
 
 static void about(struct page *p)
 {
-	const struct engine_facts *f = &p->r->main.facts;
 	size_t samples = 0;
 
 	for (size_t a = 0; a < p->r->narms; a++)
 		for (unsigned k = 0; k < p->r->options.repeats; k++)
 			for (size_t i = 0; i < p->r->plan->n; i++)
 				samples += replay_sample(p->r, a, k, i)->sent;
-	buf_puts(p->to, "Backend ");
-	units_text(p->to, f->name, 100, false);
-	buf_puts(p->to, " at ");
-	result_backend(p->r, p->to);
-	buf_puts(p->to, ", model ");
-	units_text(p->to, f->model ? f->model : "-", 100, false);
+	for (size_t number = 0; number < replay_ntargets(p->r); number++) {
+		const struct target *t = replay_target_at(p->r, number);
+		buf_puts(p->to, number ? "; side requests to " : "Backend ");
+		units_text(p->to, t->facts.name, 100, false);
+		buf_printf(p->to, " at %s, model ", t->base.root);
+		units_text(p->to, t->facts.model ? t->facts.model : "-", 100, false);
+	}
 	buf_puts(p->to, "\n");
 	units_plural(p->to, p->r->plan->n, "request");
 	buf_puts(p->to, " of ");
@@ -133,10 +133,9 @@ static void arms(struct page *p)
 		buf_printf(p->to, "  %s: %s\n", p->r->arms[i].name, v->reason);
 		if (v->remedy)
 			buf_printf(p->to, "    %s\n", v->remedy);
-		const char *cold = p->r->main.facts.profile->cold_launch;
-		if (v->verdict == VERDICT_REJECTED && arm_is_cold(&p->r->arms[i]) && cold)
+		if (v->relaunch)
 			buf_printf(p->to, "    or run this arm alone (--arms off) on a server without a cache: %s\n",
-				   cold);
+				   v->relaunch);
 	}
 }
 

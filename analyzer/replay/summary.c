@@ -34,11 +34,17 @@ double summary_ttft(const struct replay *r, size_t arm, size_t request)
 	return n ? sum / (double)n : NAN;
 }
 
-double summary_modelled(const struct summary *s, const struct sample *sample)
+static const struct cost_model *model_of(const struct summary *s, size_t request)
 {
-	if (s->model.points == 0 || sample->prompt < 0 || sample->cached < 0)
+	return &s->models[replay_target_number(s->replay, request)];
+}
+
+double summary_modelled(const struct summary *s, size_t request, const struct sample *sample)
+{
+	if (sample->prompt < 0 || sample->cached < 0)
 		return NAN;
-	return cost_model_seconds(&s->model, (double)(sample->prompt - sample->cached), (double)sample->cached);
+	return cost_model_seconds(model_of(s, request), (double)(sample->prompt - sample->cached),
+				  (double)sample->cached);
 }
 
 /* ---- sums */
@@ -104,9 +110,7 @@ static int sum_arm(const struct summary *s, size_t arm, struct arm_sums *out)
 			out->errors += one->sent && !timed(one);
 		}
 		/* What a sampled cold arm has not measured, the model of what it has. */
-		double ttft = m.n                       ? m.ttft
-			      : cold && s->model.points ? cost_model_seconds(&s->model, (double)prompt, 0)
-							: NAN;
+		double ttft = m.n ? m.ttft : cold ? cost_model_seconds(model_of(s, i), (double)prompt, 0) : NAN;
 		durations[i] = ttft + decode_of(r, &m, i);
 		if (m.n == 0)
 			continue;
@@ -265,7 +269,8 @@ const char *summary_noise_words(const struct summary *s)
 
 /* ---- prediction */
 
-static int fit_model(struct summary *s)
+/* Each backend has a model of its own: that of two would fit neither. */
+static int fit_model(struct summary *s, size_t number)
 {
 	const struct replay *r = s->replay;
 	size_t off = summary_arm(r, ARM_OFF), n = 0, room = r->plan->n * r->options.repeats;
@@ -280,17 +285,26 @@ static int fit_model(struct summary *s)
 	for (unsigned k = 0; k < r->options.repeats; k++) {
 		for (size_t i = 0; i < r->plan->n; i++) {
 			const struct sample *one = replay_sample(r, off, k, i);
-			if (timed(one) && one->prompt > 0)
+			if (replay_target_number(r, i) == number && timed(one) && one->prompt > 0)
 				points[n++] = (struct cost_point){(double)one->prompt, 0, one->ttft_s};
 		}
 	}
 	/* Prompts of off are long, all of them: short ones tell what a request costs in any case. */
-	for (unsigned i = 0; i < r->main.facts.ntimings; i++) {
-		const struct engine_timing *t = &r->main.facts.timings[i];
+	const struct engine_facts *f = &replay_target_at(r, number)->facts;
+	for (unsigned i = 0; i < f->ntimings; i++) {
+		const struct engine_timing *t = &f->timings[i];
 		points[n++] = (struct cost_point){(double)t->fresh, (double)t->reused, t->seconds};
 	}
-	status = cost_model_fit(points, n, &s->model);
+	status = cost_model_fit(points, n, &s->models[number]);
 	free(points);
+	return status;
+}
+
+static int fit_models(struct summary *s)
+{
+	int status = 0;
+	for (size_t number = 0; number < replay_ntargets(s->replay) && status == 0; number++)
+		status = fit_model(s, number);
 	return status;
 }
 
@@ -306,7 +320,7 @@ static int find_errors(struct summary *s)
 			const struct sample *one = replay_sample(r, asis, k, i);
 			if (!timed(one))
 				continue;
-			double modelled = summary_modelled(s, one);
+			double modelled = summary_modelled(s, i, one);
 			if (!isnan(modelled) && one->ttft_s > 0)
 				seconds[ns++] = fabs(modelled - one->ttft_s) / one->ttft_s;
 			if (one->expected > 0 && one->cached >= 0)
@@ -331,7 +345,7 @@ int summary_build(const struct replay *r, struct summary *out)
 	*out = (struct summary){.replay = r, .headline = SUMMARY_NO_HEADLINE, .model_error = NAN, .tokens_error = NAN};
 	out->arms = calloc(r->narms + 1, sizeof(*out->arms));
 	out->comparisons = calloc(r->narms + 4, sizeof(*out->comparisons));
-	if (logs && out->arms && out->comparisons && fit_model(out) == 0) {
+	if (logs && out->arms && out->comparisons && fit_models(out) == 0) {
 		status = 0;
 		for (size_t i = 0; i < r->narms && status == 0; i++) {
 			status = sum_arm(out, i, &out->arms[i]);

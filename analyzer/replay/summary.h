@@ -40,12 +40,12 @@ struct summary {
 	struct arm_sums *arms; /* as replay.arms */
 	struct comparison_of_arms *comparisons;
 	size_t ncomparisons;
-	size_t headline;         /* index in comparisons; SIZE_MAX: none */
-	struct ratio noise;      /* of asis to asis2 of the same repeat; without that arm, of asis to its next run */
-	double noise_worst;      /* the largest deviation from 1 among these; NaN */
-	struct cost_model model; /* fitted on the cold arm; points 0: none */
-	double model_error;      /* median relative error of its seconds for asis; NaN */
-	double tokens_error;     /* median relative error of the expected cached tokens of asis; NaN */
+	size_t headline;    /* index in comparisons; SIZE_MAX: none */
+	struct ratio noise; /* of asis to asis2 of the same repeat; without that arm, of asis to its next run */
+	double noise_worst; /* the largest deviation from 1 among these; NaN */
+	struct cost_model models[TARGETS_MAX]; /* of each target, fitted on the cold arm; points 0: none */
+	double model_error;                    /* median relative error of its seconds for asis; NaN */
+	double tokens_error;                   /* median relative error of the expected cached tokens of asis; NaN */
 };
 
 #define SUMMARY_NO_HEADLINE SIZE_MAX
@@ -60,7 +60,7 @@ const char *summary_noise_words(const struct summary *s);
 double summary_ttft(const struct replay *r, size_t arm, size_t request);
 /* The index of the arm of this kind; SIZE_MAX: there is none. */
 size_t summary_arm(const struct replay *r, enum arm_kind kind);
-/* What the fitted model expects of a sample; NaN. */
-double summary_modelled(const struct summary *s, const struct sample *sample);
+/* What the fitted model of its target expects of a request's sample; NaN. */
+double summary_modelled(const struct summary *s, size_t request, const struct sample *sample);
 
 #endif

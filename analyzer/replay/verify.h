@@ -31,10 +31,12 @@ enum shortfall {
 struct verification {
 	enum verdict verdict;
 	char reason[320];   /* of a rejection, or why it is not verified; "" */
-	const char *remedy; /* NULL: none */
-	size_t checked;     /* samples with a count */
-	size_t unknown;     /* without one */
-	int64_t worst;      /* cached tokens of the worst sample of a cold arm; -1 */
+	const char *remedy; /* of a rejection; NULL: none */
+	/* The command of a server without a cache, against a contaminated cold arm; NULL: not known, or of no use. */
+	const char *relaunch;
+	size_t checked; /* samples with a count */
+	size_t unknown; /* without one */
+	int64_t worst;  /* cached tokens of the worst sample of a cold arm; -1 */
 	size_t worst_request;
 	int64_t allowed;                   /* there */
 	size_t short_requests[SHORTFALLS]; /* samples */
@@ -48,6 +50,10 @@ void verify_arm(const struct replay *r, size_t arm, struct verification *out);
 /* "verified", "not verified by the engine", "rejected", "empty". */
 const char *verdict_name(enum verdict v);
 const char *shortfall_words(enum shortfall s);
+
+/* A contaminated cold arm, a warm arm that reused what was not sent in it: verdict, and what to do. */
+void verify_reject_cold(struct verification *v, const struct target *t);
+void verify_reject_warm(struct verification *v);
 
 /* The pure parts, for one sample. */
 int64_t verify_cold_limit(int64_t prompt, int64_t slack_tokens, int64_t header_tokens);

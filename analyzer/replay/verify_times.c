@@ -39,8 +39,8 @@ size_t verify_timing(const double *tokens, const double *seconds, size_t n)
 
 /* ---- off */
 
-/* Nothing was told: can the cold arm have been one? */
-static void check_cold(const struct replay *r, size_t arm, struct verification *v)
+/* Nothing was told: can the cold arm have been one? Of one target: two have not one speed. */
+static void check_cold(const struct replay *r, size_t arm, size_t number, struct verification *v)
 {
 	size_t n = 0, room = r->plan->n * r->options.repeats;
 	double *tokens = calloc(room + 1, sizeof(*tokens)), *seconds = calloc(room + 1, sizeof(*seconds));
@@ -50,7 +50,7 @@ static void check_cold(const struct replay *r, size_t arm, struct verification *
 		for (size_t i = 0; i < r->plan->n; i++) {
 			const struct sample *s = replay_sample(r, arm, k, i);
 			int64_t prompt = s->prompt > 0 ? s->prompt : r->plan->requests[i].prompt;
-			if (!sample_ok(s) || isnan(s->ttft_s) || prompt <= 0)
+			if (replay_target_number(r, i) != number || !sample_ok(s) || isnan(s->ttft_s) || prompt <= 0)
 				continue;
 			tokens[n] = (double)prompt;
 			seconds[n] = s->ttft_s;
@@ -59,8 +59,7 @@ static void check_cold(const struct replay *r, size_t arm, struct verification *
 	}
 	size_t odd = n ? verify_timing(tokens, seconds, n) : 0;
 	if (n > 0 && odd < n) {
-		v->verdict = VERDICT_REJECTED;
-		v->remedy = replay_target(r, of[odd])->facts.profile->cold_remedy;
+		verify_reject_cold(v, replay_target_at(r, number));
 		snprintf(v->reason, sizeof(v->reason),
 			 "by its time: request %zu took %.2f s for %.0f tokens, less than half of what the others took",
 			 of[odd] + 1, seconds[odd], tokens[odd]);
@@ -106,12 +105,10 @@ static void check_request(const struct replay *r, size_t arm, size_t off, size_t
 	} else if (s->bound == 0) {
 		if (warm >= cold / 2 || v->verdict == VERDICT_REJECTED)
 			return;
-		v->verdict = VERDICT_REJECTED;
-		v->remedy = "empty the cache, or restart the server, before the replay";
+		verify_reject_warm(v);
 		snprintf(v->reason, sizeof(v->reason),
 			 "by its time: request %zu took %.2f s where off took %.2f s, though nothing of it had been "
-			 "sent "
-			 "in this run",
+			 "sent in this run",
 			 request + 1, warm, cold);
 	} else if (s->expected * 2 < s->prompt) {
 		v->by_time_untold++;
@@ -143,8 +140,10 @@ static void check_warm(const struct replay *r, size_t arm, struct verification *
 
 void verify_times(const struct replay *r, size_t arm, struct verification *v)
 {
-	if (arm_is_cold(&r->arms[arm]))
-		check_cold(r, arm, v);
-	else
+	bool cold = arm_is_cold(&r->arms[arm]);
+
+	for (size_t number = 0; cold && number < replay_ntargets(r) && v->verdict != VERDICT_REJECTED; number++)
+		check_cold(r, arm, number, v);
+	if (!cold)
 		check_warm(r, arm, v);
 }

@@ -277,6 +277,109 @@ static void test_verified(void **state)
 	replay_release(&m.r);
 }
 
+/* The second request is a side request, and goes to another engine: it has its own rules, remedies and speed. */
+static void make_sided(struct made *m)
+{
+	make(m);
+	m->requests[1].role = LINEAGE_SIDE;
+	m->r.side = m->r.main;
+	m->r.main.facts.profile = engine_profile_named(STR("llama.cpp"));
+	m->r.main.facts.reuses = true;
+	m->r.side.facts.profile = engine_profile_named(STR("vllm"));
+	m->r.side.url = "http://side";
+}
+
+static void test_side_backend(void **state)
+{
+	struct made m;
+	struct verification v;
+	(void)state;
+	make_sided(&m);
+	const struct engine_profile *llama = m.r.main.facts.profile, *vllm = m.r.side.facts.profile;
+
+	/* What to do against a warm off is what that backend needs. */
+	replay_sample(&m.r, OFF, 0, 1)->cached = 900;
+	verify_arm(&m.r, OFF, &v);
+	assert_int_equal(v.verdict, VERDICT_REJECTED);
+	assert_string_equal(v.remedy, vllm->cold_remedy);
+	assert_string_equal(v.relaunch, vllm->cold_launch);
+	replay_sample(&m.r, OFF, 0, 0)->cached = 900;
+	verify_arm(&m.r, OFF, &v);
+	assert_string_equal(v.remedy, llama->cold_remedy);
+	assert_string_equal(v.relaunch, llama->cold_launch);
+
+	/* It alone reuses nothing; the main one does, of small prompts, too. */
+	for (unsigned k = 0; k < 2; k++) {
+		replay_sample(&m.r, ASIS, k, 0)->cached = 100;
+		replay_sample(&m.r, ASIS, k, 1)->cached = 0;
+	}
+	verify_arm(&m.r, ASIS, &v);
+	assert_int_equal(v.verdict, VERDICT_VERIFIED);
+	assert_int_equal(v.short_requests[SHORT_CACHE_OFF], 2);
+	assert_int_equal(v.short_requests[SHORT_NONE], 2);
+	assert_null(v.relaunch);
+	m.r.side.facts.reuses = true;
+	verify_arm(&m.r, ASIS, &v);
+	assert_int_equal(v.short_requests[SHORT_CACHE_OFF], 0);
+	/* Not that the main conversation took its place: it is on another machine. */
+	assert_int_equal(v.short_requests[SHORT_EVICTED], 0);
+	assert_int_equal(v.short_requests[SHORT_NOT_TRIMMABLE], 2);
+
+	/* It alone tells nothing, for want of its flag. */
+	for (unsigned k = 0; k < 2; k++)
+		replay_sample(&m.r, ASIS, k, 1)->cached = -1;
+	verify_arm(&m.r, ASIS, &v);
+	assert_int_equal(v.verdict, VERDICT_NOT_VERIFIED);
+	assert_non_null(strstr(v.reason, "for side requests"));
+	assert_non_null(strstr(v.reason, vllm->cached_switch));
+	replay_release(&m.r);
+}
+
+/* Where neither tells anything: a backend that is faster than the other one is not warm for that. */
+static void test_side_backend_times(void **state)
+{
+	struct plan_request requests[6] = {0};
+	struct made m;
+	struct verification v;
+	(void)state;
+	make_sided(&m);
+	struct target main = m.r.main, side = m.r.side;
+	replay_release(&m.r);
+	for (int i = 3; i < 6; i++)
+		requests[i].role = LINEAGE_SIDE;
+	m.plan = (struct plan){.requests = requests, .n = 6, .sessions = 1};
+	replay_init(&m.r, &m.report, &m.plan, &(struct replay_options){.repeats = 1, .max_tokens = 1});
+	m.r.main = main;
+	m.r.side = side;
+	assert_int_equal(replay_add_arm(&m.r, ARM_OFF, 0), 0);
+	assert_int_equal(replay_prepare(&m.r), 0);
+	/* A millisecond a token, and a tenth of it. */
+	for (size_t i = 0; i < 6; i++) {
+		sample(&m, OFF, 0, i, i < 3 ? 3.0 + (double)i : 0.3 + 0.1 * (double)(i - 3), -1);
+		replay_sample(&m.r, OFF, 0, i)->prompt = 3000 + 1000 * (int64_t)(i % 3);
+	}
+	verify_arm(&m.r, OFF, &v);
+	assert_int_equal(v.verdict, VERDICT_NOT_VERIFIED);
+	replay_sample(&m.r, OFF, 0, 4)->ttft_s = 0.1;
+	verify_arm(&m.r, OFF, &v);
+	assert_int_equal(v.verdict, VERDICT_REJECTED);
+	assert_non_null(strstr(v.reason, "request 5"));
+	assert_string_equal(v.remedy, side.facts.profile->cold_remedy);
+
+	/* And each has a model of its own. */
+	struct summary s;
+	for (size_t i = 0; i < 6; i++)
+		replay_sample(&m.r, OFF, 0, i)->cached = 0;
+	replay_sample(&m.r, OFF, 0, 4)->ttft_s = 0.4;
+	assert_int_equal(summary_build(&m.r, &s), 0);
+	for (size_t i = 0; i < 6; i++) {
+		const struct sample *one = replay_sample(&m.r, OFF, 0, i);
+		close_to(summary_modelled(&s, i, one), one->ttft_s, 0.01);
+	}
+	summary_release(&s);
+	replay_release(&m.r);
+}
+
 static void test_summary(void **state)
 {
 	struct made m;
@@ -382,6 +485,7 @@ int main(void)
 		cmocka_unit_test(test_shortfall),       cmocka_unit_test(test_timing),
 		cmocka_unit_test(test_verified),        cmocka_unit_test(test_summary),
 		cmocka_unit_test(test_noise),           cmocka_unit_test(test_fixes),
+		cmocka_unit_test(test_side_backend),    cmocka_unit_test(test_side_backend_times),
 	};
 	return cmocka_run_group_tests_name("replay", tests, NULL, NULL);
 }
