@@ -94,6 +94,9 @@ static int replay_all(const struct command_line *cl, struct client *client, stru
 		msg_note("there is no side request in this session: nothing is sent to %s", b->side);
 	for (size_t i = 0; i < b->nmain * (side ? 2 : 1) && !interrupted; i++) {
 		const char *use = i < b->nmain ? NULL : side;
+		/* With itself beside it, it is what it is alone. */
+		if (use && strcmp(use, b->main[i % b->nmain]) == 0)
+			continue;
 		if (session_replay(client, report, plan, b->main[i % b->nmain], use, s, &replays[begun]) < 0) {
 			replay_release(&replays[begun]);
 			failed = true;

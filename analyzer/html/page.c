@@ -295,23 +295,7 @@ int page_html(const struct page_input *in, struct buf *to)
 {
 	struct page p = {.report = in->report, .cost = in->cost, .anatomy = in->anatomy, .why = in->why};
 
-	html_init(&p.h, to);
-	buf_puts(to, "<!DOCTYPE html>\n");
-	html_open(&p.h, "html", "lang", "en", HTML_END);
-	html_open(&p.h, "head", HTML_END);
-	html_void(&p.h, "meta", "charset", "utf-8", HTML_END);
-	html_void(&p.h, "meta", "name", "viewport", "content", "width=device-width, initial-scale=1", HTML_END);
-	/* Should anything of a trace ever get out of its place: it cannot load or run. */
-	html_void(&p.h, "meta", "http-equiv", "Content-Security-Policy", "content",
-		  "default-src 'none'; style-src 'unsafe-inline'", HTML_END);
-	html_void(&p.h, "meta", "name", "referrer", "content", "no-referrer", HTML_END);
-	html_element(&p.h, "title", NULL, "kvscope report");
-	html_open(&p.h, "style", HTML_END);
-	for (size_t i = 0; page_style[i]; i++)
-		buf_puts(to, page_style[i]);
-	html_close(&p.h);
-	html_close(&p.h);
-	html_open(&p.h, "body", HTML_END);
+	page_begin(&p, to, "kvscope report");
 	page_head(&p);
 	if (in->report->nexchanges > 0) {
 		page_seconds(&p);
@@ -323,7 +307,5 @@ int page_html(const struct page_input *in, struct buf *to)
 	}
 	page_losses(&p);
 	foot(&p);
-	html_close(&p.h);
-	html_close(&p.h);
-	return p.no_memory || to->failed ? -1 : 0;
+	return page_end(&p);
 }

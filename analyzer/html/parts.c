@@ -3,6 +3,34 @@
 
 #include <math.h>
 
+void page_begin(struct page *p, struct buf *to, const char *title)
+{
+	html_init(&p->h, to);
+	buf_puts(to, "<!DOCTYPE html>\n");
+	html_open(&p->h, "html", "lang", "en", HTML_END);
+	html_open(&p->h, "head", HTML_END);
+	html_void(&p->h, "meta", "charset", "utf-8", HTML_END);
+	html_void(&p->h, "meta", "name", "viewport", "content", "width=device-width, initial-scale=1", HTML_END);
+	/* Should anything of a trace ever get out of its place: it cannot load or run. */
+	html_void(&p->h, "meta", "http-equiv", "Content-Security-Policy", "content",
+		  "default-src 'none'; style-src 'unsafe-inline'", HTML_END);
+	html_void(&p->h, "meta", "name", "referrer", "content", "no-referrer", HTML_END);
+	html_element(&p->h, "title", NULL, title);
+	html_open(&p->h, "style", HTML_END);
+	for (size_t i = 0; page_style[i]; i++)
+		buf_puts(to, page_style[i]);
+	html_close(&p->h);
+	html_close(&p->h);
+	html_open(&p->h, "body", HTML_END);
+}
+
+int page_end(struct page *p)
+{
+	html_close(&p->h);
+	html_close(&p->h);
+	return p->no_memory || p->h.to->failed ? -1 : 0;
+}
+
 void part_open(struct page *p, const char *id, const char *heading)
 {
 	html_open(&p->h, "section", "id", id, HTML_END);

@@ -21,6 +21,10 @@ struct page {
 
 extern const char *const page_style[]; /* NULL-terminated */
 
+/* From the document's type to <body>, and its end. page_end: 0, or -1: there was no memory. */
+void page_begin(struct page *p, struct buf *to, const char *title);
+int page_end(struct page *p);
+
 void page_head(struct page *p);
 void page_seconds(struct page *p);
 void page_timeline(struct page *p);

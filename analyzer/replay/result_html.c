@@ -218,6 +218,39 @@ static void engines(struct page *p, const struct result *list, size_t n)
 	html_close(&p->h);
 }
 
+/* ---- which to use */
+
+static void ranking(struct page *p, const struct result *list, size_t n)
+{
+	static const char *const columns[] = {"backend", "arm", "session", "times as long"};
+	size_t arm = 0;
+	double best = result_seconds(&list[0], &arm);
+
+	part_open(p, "ranking", "Which backend for this session");
+	part_note(p, "By the session time of its best arm. The charts below are of the first one.");
+	part_table_open(p, NULL, NULL, columns, sizeof(columns) / sizeof(*columns));
+	for (size_t i = 0; i < n; i++) {
+		double seconds = result_seconds(&list[i], &arm);
+		char longer[16] = "-";
+		struct buf name;
+		buf_init(&name, 16384);
+		buf_printf(&name, "%s at ", list[i].replay->main.facts.name);
+		result_backend(list[i].replay, &name);
+		buf_putc(&name, '\0');
+		if (!isnan(seconds))
+			snprintf(longer, sizeof(longer), "%.2f", seconds / best);
+		part_row_open(p, NULL);
+		part_cell(p, name.failed ? "-" : name.p);
+		html_element(&p->h, "td", "n", isnan(seconds) ? "no usable result" : list[i].replay->arms[arm].name);
+		part_cell_seconds(p, seconds);
+		html_element(&p->h, "td", "n", longer);
+		part_row_close(p);
+		buf_release(&name);
+	}
+	part_table_close(p);
+	html_close(&p->h);
+}
+
 /* ---- head and tables */
 
 static void head(struct page *p, const struct result *result)
@@ -246,7 +279,8 @@ static void head(struct page *p, const struct result *result)
 		html_printf(&p->h, "%s%s at %s, model %s", number ? "; side requests to " : "", t->facts.name,
 			    t->base.root, t->facts.model ? t->facts.model : "-");
 	}
-	html_printf(&p->h, " · %zu requests, %u repeats%s", r->plan->n, r->options.repeats,
+	html_printf(&p->h, " · %zu request%s, %u repeat%s%s", r->plan->n, r->plan->n == 1 ? "" : "s",
+		    r->options.repeats, r->options.repeats == 1 ? "" : "s",
 		    r->stopped ? " · stopped before its end" : "");
 	html_close(&p->h);
 	if (s->noise.n > 0) {
@@ -319,29 +353,15 @@ int result_html(const struct result *list, size_t n, struct buf *to)
 {
 	struct page p = {.report = NULL};
 
-	html_init(&p.h, to);
-	buf_puts(to, "<!DOCTYPE html>\n");
-	html_open(&p.h, "html", "lang", "en", HTML_END);
-	html_open(&p.h, "head", HTML_END);
-	html_void(&p.h, "meta", "charset", "utf-8", HTML_END);
-	html_void(&p.h, "meta", "name", "viewport", "content", "width=device-width, initial-scale=1", HTML_END);
-	html_void(&p.h, "meta", "http-equiv", "Content-Security-Policy", "content",
-		  "default-src 'none'; style-src 'unsafe-inline'", HTML_END);
-	html_element(&p.h, "title", NULL, "kvscope replay");
-	html_open(&p.h, "style", HTML_END);
-	for (size_t i = 0; page_style[i]; i++)
-		buf_puts(to, page_style[i]);
-	html_close(&p.h);
-	html_close(&p.h);
-	html_open(&p.h, "body", HTML_END);
+	page_begin(&p, to, "kvscope replay");
 	head(&p, &list[0]);
+	if (n > 1)
+		ranking(&p, list, n);
 	per_turn(&p, list[0].replay);
 	cumulative(&p, list[0].replay);
 	table(&p, list[0].replay);
 	html_close(&p.h);
 	engines(&p, list, n);
 	arms(&p, &list[0]);
-	html_close(&p.h);
-	html_close(&p.h);
-	return p.no_memory || to->failed ? -1 : 0;
+	return page_end(&p);
 }

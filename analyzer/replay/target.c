@@ -16,11 +16,20 @@
 /* Where nothing is known of blocks: as large as the most common ones. */
 #define BLOCK_USUAL 16
 
+/* Its first request; SIZE_MAX: it has none. */
+static size_t first_request(const struct replay *r, const struct target *t)
+{
+	for (size_t i = 0; i < r->plan->n; i++)
+		if (replay_target(r, i) == t)
+			return i;
+	return SIZE_MAX;
+}
+
 /*
- * Has any request tools, or a system turn behind the first message that is none? Only then it matters where a template
- * puts them.
+ * Has any of its requests tools, or a system turn behind the first message that is none? Only then it matters where a
+ * template puts them.
  */
-static void look_for(const struct replay *r, bool *tools, bool *system_turns)
+static void look_for(const struct replay *r, const struct target *target, bool *tools, bool *system_turns)
 {
 	*tools = *system_turns = false;
 	for (size_t i = 0; i < r->plan->n; i++) {
@@ -29,6 +38,8 @@ static void look_for(const struct replay *r, bool *tools, bool *system_turns)
 		const struct trace_prompt_part *prompt;
 		size_t n;
 		char error[128];
+		if (replay_target(r, i) != target)
+			continue;
 		if (trace_prompt(t, (size_t)(e->x - t->exchanges), &prompt, &n, error, sizeof(error)) < 0)
 			continue;
 		for (size_t k = 0; k < n; k++) {
@@ -120,13 +131,19 @@ static int measure_header(struct replay *r, struct client *c, struct target *t, 
 	buf_init(&first, BUF_UNLIMITED);
 	buf_init(&body, BUF_UNLIMITED);
 	client_answer_init(&a, ANSWER_MAX);
-	if (replay_body(r, &plain, 0, 0, &first, &api, &changes, error, error_bytes) < 0)
+	size_t request_of_it = first_request(r, t);
+	/* Both targets may be one server: no nonce twice. */
+	uint64_t seed = r->options.seed % 999983, step = UINT64_C(7919) * 100003, from = t == &r->side ? 3 : 1;
+	if (request_of_it == SIZE_MAX) {
+		status = 0;
+		goto out;
+	}
+	if (replay_body(r, &plain, request_of_it, 0, &first, &api, &changes, error, error_bytes) < 0)
 		goto out;
 	status = 0;
 	for (unsigned i = 0; i < 2; i++) {
 		buf_reset(&body);
-		head_body(buf_str(&first), api == KVS_API_OPENAI_CHAT,
-			  r->options.seed % 999983 + 7919 * (i + 1) * 100003, &body);
+		head_body(buf_str(&first), api == KVS_API_OPENAI_CHAT, seed + step * (from + i), &body);
 		struct client_request request = {.api = api,
 						 .path = api == KVS_API_OPENAI_CHAT ? "/v1/chat/completions"
 										    : "/v1/messages",
@@ -154,7 +171,7 @@ static void probe_layout(struct replay *r, struct client *c, struct target *t)
 	bool named = f->backend.chat_template != TEMPLATE_UNKNOWN || f->profile->engine == ENGINE_ANTHROPIC;
 	bool tools, system_turns;
 
-	look_for(r, &tools, &system_turns);
+	look_for(r, t, &tools, &system_turns);
 	if (system_turns)
 		engine_probe_system_turns(c, &t->base, f);
 	if (tools && !named)

@@ -177,12 +177,28 @@ with t.mock("--engine", "vllm", "--flag", "enable-prompt-tokens-details", *lib.F
             "with side requests there are two modes")
     t.equal([x["arm"] for x in r["ranking"]], ["asis", "asis"], "both usable, though the main backend comes twice")
     pair, alone = sorted((r, r["others"][0]), key=lambda x: -len(x["backend"]))
-    t.equal([(b["role"], b["url"]) for b in pair["backend"] + alone["backend"]],
-            [("main", main.url), ("side", side.url), ("all", main.url)], "the backends of each")
+    t.equal([(b["role"], b["url"], b["converted"]) for b in pair["backend"] + alone["backend"]],
+            [("main", main.url, False), ("side", side.url, True), ("all", main.url, False)], "the backends of each")
+    t.ok(pair["backend"][1]["header_tokens"] is not None, "the head of the side backend's template is measured by a request of its own",
+         pair["backend"][1])
     where = {e["sha256"] for e in side.bodies()}
     t.equal([[s["request_sha256"] in where for s in q["arms"]["asis"]["samples"]] for q in pair["requests"]],
             [[q["role"] == "side"] for q in pair["requests"]], "the side request went there, the others did not")
     t.equal(sum(q["role"] == "side" for q in pair["requests"]), 1, "one of them is a side request")
+    page = t.path("page.html")
+    both = t.command([lib.KVSCOPE, "replay", "--prefill-only", "-n", "1", "--arms", "off,asis", "--html", page, "-b", main.url, "-b",
+                      side.url, "-b", "side=" + side.url, titled], env=ENV)
+    modes = [f"{main.url}, side requests to {side.url}", main.url, side.url]
+    first = both.out.split("\n\n")[0]
+    t.ok(both.status == 0 and all(first.count(f"at {m}, asis") == 1 for m in modes) and first.count("\n  ") == 4,
+         "two backends and three modes: none is put beside itself", both.out + both.err)
+    t.ok(f"Backend vllm@0.32 at {main.url}, model" in both.out and f"; side requests to mlx-lm at {side.url}, model" in both.out
+         and "side requests cold by: a nonce per request" in both.out, "each part says what its backends are", both.out)
+    tree = xml.dom.minidom.parseString(page.read_bytes())
+    table = next(s for s in tree.getElementsByTagName("section") if s.getAttribute("id") == "ranking")
+    rows = [[td.firstChild.data for td in tr.getElementsByTagName("td") if td.firstChild.nodeType == td.TEXT_NODE]
+            for tr in table.getElementsByTagName("tr")][1:]
+    t.ok(sorted(row[0].split(" at ")[1] for row in rows) == sorted(modes) and rows[0][-1] == "1.00", "the page ranks them, too", rows)
 
 # ---- several sessions: side by side, where they are not cold; from eight on they are what the interval is over
 script = t.path("requests.json")
