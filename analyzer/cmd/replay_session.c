@@ -90,6 +90,7 @@ static int open_target(struct client *client, const char *url, const struct sess
 		msg_error("replay: %s", error);
 		return -1;
 	}
+	engine_probe_times(client, &t->base, &t->facts);
 	engine_probe_tokenizer(client, &t->base, &t->facts);
 	if (t->facts.cached_reported == KNOWN_NO && t->facts.profile->cached_switch)
 		msg_note("%s tells no cached tokens: start it with %s", t->facts.name, t->facts.profile->cached_switch);

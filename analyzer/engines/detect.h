@@ -26,7 +26,7 @@ enum system_turn_fate { FATE_UNKNOWN, FATE_IN_PLACE, FATE_HOISTED, FATE_REFUSED 
 /* What a template puts first: tools or the system prompt. */
 enum head_order { HEAD_UNKNOWN, HEAD_TOOLS_FIRST, HEAD_SYSTEM_FIRST };
 
-#define ENGINE_TIMINGS_MAX 8
+#define ENGINE_TIMINGS_MAX 16
 
 struct engine_facts {
 	const struct engine_profile *profile; /* never NULL after engine_detect */
@@ -57,8 +57,9 @@ struct engine_facts {
 		double seconds;        /* to the first token */
 	} timings[ENGINE_TIMINGS_MAX];
 	unsigned ntimings;
-	bool asked;  /* the first small request was answered */
-	bool reuses; /* a small prompt sent again was found in the cache; some keep long ones alone */
+	uint64_t seed; /* of the prompt that engine_probe sent; 0: none yet */
+	bool asked;    /* the first small request was answered */
+	bool reuses;   /* a small prompt sent again was found in the cache; some keep long ones alone */
 };
 
 /*

@@ -65,6 +65,25 @@ static enum client_outcome ask(struct client *client, const struct base_url *bas
 	return outcome;
 }
 
+/* More than once each: one of them may be disturbed. */
+void engine_probe_times(struct client *client, const struct base_url *base, struct engine_facts *f)
+{
+	struct probe_request request = {.messages = f->anthropic == KNOWN_YES, .seed = f->seed};
+	struct client_answer a;
+
+	if (!f->reuses)
+		return;
+	client_answer_init(&a, BODY_MAX);
+	for (unsigned i = 0; i < 2; i++)
+		ask(client, base, f, &request, &a);
+	request.text = PROBE_SHORT;
+	for (unsigned i = 0; i < 3; i++) {
+		request.seed = f->seed + 1 + i;
+		ask(client, base, f, &request, &a);
+	}
+	client_answer_release(&a);
+}
+
 /* vllm:cache_config_info{...,block_size="128",...} */
 static int64_t block_size(struct client *client, const struct base_url *base)
 {
@@ -130,6 +149,7 @@ int engine_probe(struct client *client, const struct base_url *base, struct engi
 	client_answer_init(&a, BODY_MAX);
 	bool messages = f->anthropic != KNOWN_NO && f->profile->engine != ENGINE_MLX_LM;
 	struct probe_request request = {.messages = messages, .seed = seed};
+	f->seed = seed;
 	ask(client, base, f, &request, &a);
 	if (messages && no_such_route(&a)) {
 		messages = request.messages = false;

@@ -19,6 +19,13 @@ int engine_probe(struct client *client, const struct base_url *base, struct engi
 		 size_t error_bytes) __attribute__((warn_unused_result));
 
 /*
+ * What a request costs whatever its prefill: the prompt of engine_probe twice more, of which all is reused, and three
+ * of a line. Long prompts alone cannot tell a cost per request from one per token that is reused. Adds to timings.
+ * Directly after engine_probe; nothing where a prompt sent again is not found.
+ */
+void engine_probe_times(struct client *client, const struct base_url *base, struct engine_facts *facts);
+
+/*
  * Sends a conversation, and it again with a system turn behind it: is the first one's prefix still found, and if not,
  * would it be without that turn? Fills in system_turns; FATE_UNKNOWN where the engine tells no cached tokens, or finds
  * nothing of a conversation that goes on. After engine_probe.

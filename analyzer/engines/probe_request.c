@@ -54,7 +54,7 @@ void probe_request_write(const struct engine_facts *f, const struct probe_reques
 	struct buf text;
 	bool head = r->text == PROBE_HEAD;
 
-	write_text(r->seed, head ? SENTENCES / 2 : SENTENCES, &text);
+	write_text(r->seed, r->text == PROBE_SHORT ? 1 : head ? SENTENCES / 2 : SENTENCES, &text);
 	json_out_init(&j, body, false);
 	json_out_object(&j, NULL);
 	json_out_cstr(&j, "model", f->model ? f->model : "default_model");
@@ -67,7 +67,7 @@ void probe_request_write(const struct engine_facts *f, const struct probe_reques
 	if (head && !r->messages)
 		add_message(&j, "system", buf_str(&text));
 	add_message(&j, "user", head ? STR("Go on.") : buf_str(&text));
-	if (!head && r->text != PROBE_SINGLE) {
+	if (!head && r->text != PROBE_SINGLE && r->text != PROBE_SHORT) {
 		add_message(&j, "assistant", STR("Good."));
 		add_message(&j, "user", STR("Go on."));
 	}

@@ -6,8 +6,8 @@
 
 #include "engines/detect.h"
 
-/* What a small request says: one user message, or the conversation that system turns are tried on. */
-enum probe_text { PROBE_SINGLE, PROBE_CONVERSATION, PROBE_WITH_TURN, PROBE_CONTINUED, PROBE_HEAD };
+/* What a small request says: one user message (or a line of it), or the conversation that system turns are tried on. */
+enum probe_text { PROBE_SINGLE, PROBE_SHORT, PROBE_CONVERSATION, PROBE_WITH_TURN, PROBE_CONTINUED, PROBE_HEAD };
 
 struct probe_request {
 	bool messages; /* the Anthropic route */

@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: MIT
 """Replays a session of Claude Code on each installed engine, benchmarks it, and prints the tables of docs/replay.md.
 
-    tests/engines/measure.py [-n REPEATS] [--out FOLDER] [--session TRACE] [--budget SECONDS] [NAME...]
+    tests/engines/measure.py [-n REPEATS] [--out FOLDER] [--session TRACE] [--budget SECONDS] [--together] [NAME...]
 
 NAME is llama.cpp, vllm, vllm-strict (vLLM with a template that takes no system message but the first, where a fix is worth
 something) or mlx-lm; default all. The session is captured by session.py, or where that cannot be done made up
 (tests/e2e/sessions.py). FOLDER (default $B/engines) keeps what kvscope printed, as JSON and text, and the engines' logs.
+--together starts them all (default llama.cpp and mlx-lm) and ranks them in one replay of a small session with side requests, alone
+and with the last one for the side requests; only what waits for an answer computes, so they do not disturb each other.
 A replay that has not ended after the budget (600 s) is interrupted, and the repeats that were done are what is told. Let
 nothing else run meanwhile. Exit status 1: an engine did not start, or an arm was rejected.
 """
@@ -90,23 +92,38 @@ def session(path):
     if path.exists():
         return run.stdout.strip().splitlines()[-1]
     say(run.stdout.strip())
+    return made_up(path)
+
+
+def made_up(path, small=False):
+    """A session of tests/e2e/sessions.py; a small one has a short head, no system turns, and two titles are asked for."""
     sys.path.insert(0, str(ROOT / "tests/e2e"))
     import lib
     import sessions
     t = lib.Test()
     talk = sessions.Conversation(random.Random(1), "engines")
+    if small:
+        talk.rules = sessions.prose(talk.rng, 150)
+        talk.memory = sessions.reminder("# claudeMd\n" + sessions.prose(talk.rng, 20))
+        del talk.tools[1:]
     talk.say("Please look around here.")
     bodies = []
     for n in range(4):
         bodies.append(talk.request())
         talk.work()
-        talk.messages.append({"role": "system", "content": f"<total_tokens>{190000 - 80 * n} tokens left</total_tokens>"})
+        if small and n % 2 == 0:
+            bodies.append({"model": talk.model, "max_tokens": 32, "stream": True,
+                           "system": [{"type": "text", "text": "Write a title. " + sessions.prose(talk.rng, 60)}],
+                           "messages": [{"role": "user", "content": sessions.prose(talk.rng, 40)}]})
+        if not small:
+            left = f"<total_tokens>{190000 - 80 * n} tokens left</total_tokens>"
+            talk.messages.append({"role": "system", "content": left})
     script = t.path("requests.json")
     script.write_text(json.dumps([("session", None, body) for body in bodies]))
     with t.mock(*lib.FAST) as mock:
         run = t.run(["python3", lib.CLIENTS / "sessions.py", mock.url, script])
     path.write_bytes(run.trace.read_bytes())
-    return f"made up: {len(bodies)} requests of a loop of tools, with system turns"
+    return f"made up: {len(bodies)} requests of a loop of tools, {'two of them for a title' if small else 'with system turns'}"
 
 
 def kvscope(command, out, *options, budget=None):
@@ -215,12 +232,40 @@ def measure(name, trace, out, repeats, budget):
     return 1 if status and not result["stopped"] else 0
 
 
+def rank(names, trace, out, repeats, budget):
+    """All engines run at once, one replay."""
+    with contextlib.ExitStack() as stack:
+        urls = [stack.enter_context(server(name, out / f"{name}.log")) for name in names]
+        if None in urls:
+            return 1
+        backends = [word for url in [*urls, "side=" + urls[-1]] for word in ("-b", url)]
+        status, result = kvscope("replay", out / "together.json", "--json", "--prefill-only", "--full", "--arms", "off,asis",
+                                 "-n", str(repeats), "--html", out / "together.html", *backends, trace, budget=budget)
+    if not result:
+        return 1
+    name_of = dict(zip(urls, names))
+    print("| backend | arm | session | times as long | off -> asis | half of the seconds within |\n" + "|---" * 6 + "|")
+    best = result["ranking"][0]["session_seconds"]
+    for place, one in zip(result["ranking"], [result, *result.get("others", [])]):
+        where = place["backend"]
+        for url, name in name_of.items():
+            where = where.replace(url, name)
+        longer = None if place["session_seconds"] is None else place["session_seconds"] / best
+        gain = next((c for c in one["speedups"] if c["usable"]), None)
+        error = one["prediction"]["seconds_error"]
+        print(f"| {where} | {place['arm']} | {seconds(place['session_seconds'])} | {'-' if longer is None else f'{longer:.2f}'} "
+              f"| {ratio(gain) if gain else '-'} | {'-' if error is None else f'{100 * error:.0f} %'} |")
+    print()
+    return 1 if status and not result["stopped"] else 0
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("-n", "--repeat", type=int, default=5)
     parser.add_argument("--out", type=pathlib.Path, default=BUILD / "engines")
     parser.add_argument("--session", type=pathlib.Path)
     parser.add_argument("--budget", type=float, default=600)
+    parser.add_argument("--together", action="store_true")
     parser.add_argument("names", nargs="*", metavar="NAME")
     args = parser.parse_args()
     for name in args.names:
@@ -230,11 +275,16 @@ def main():
     trace = args.session
     if trace:
         words = f"{trace}"
+    elif args.together:
+        trace = args.out / "small.jsonl"
+        words = made_up(trace, small=True)
     else:
         trace = args.out / "session.jsonl"
         trace.unlink(missing_ok=True)
         words = session(trace)
     print(f"Session: {words}. {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f} at the beginning.\n", flush=True)
+    if args.together:
+        sys.exit(rank(args.names or ["llama.cpp", "mlx-lm"], trace, args.out, args.repeat, args.budget))
     sys.exit(max(measure(name, trace, args.out, args.repeat, args.budget) for name in args.names or ENGINES))
 
 

@@ -122,6 +122,32 @@ static void disturbed_short_requests_cost_no_range(void **state)
 	}
 }
 
+/*
+ * Prompts of one session are of a length, and what was reused of a small one was, too: only short prompts tell what a
+ * request costs from what a reused token costs. With them a request that reuses twice as much is known.
+ */
+static void short_prompts_tell_the_cost_of_a_request(void **state)
+{
+	(void)state;
+	double worst = 0;
+	const struct truth truths[] = {{0.09, 0.0002, 0, 0}, {0.002, 0.0002, 0, 0.00002}};
+	for (size_t i = 0; i < 2; i++) {
+		const struct truth *t = &truths[i];
+		struct cost_point points[] = {{1666, 0, 1.02}, {1751, 0, 1},  {1827, 0, 1.01}, {1924, 0, 1.03},
+					      {1, 1007, 1.01}, {1, 1007, 1},  {1, 1007, 1.04}, {28, 10, 1.02},
+					      {28, 10, 1},     {28, 10, 1.03}};
+		struct cost_model m;
+		for (size_t k = 0; k < 10; k++)
+			points[k].seconds *= seconds(t, points[k].n, points[k].p);
+		assert_int_equal(cost_model_fit(points, 10, &m), 0);
+		assert_near(cost_model_seconds(&m, 85, 1740), seconds(t, 85, 1740), 0.05);
+		/* Without them it is one of the two whatever the truth is. */
+		assert_int_equal(cost_model_fit(points, 7, &m), 0);
+		worst = fmax(worst, fabs(cost_model_seconds(&m, 85, 1740) / seconds(t, 85, 1740) - 1));
+	}
+	assert_true(worst > 0.15);
+}
+
 /* Four requests of a size: an overhead cannot be told from the tokens' own time, and is not invented. */
 static void alike_requests_give_a_rate(void **state)
 {
@@ -178,6 +204,7 @@ int main(void)
 		cmocka_unit_test(noise_is_told_and_borne),
 		cmocka_unit_test(what_does_not_fit_is_left_out),
 		cmocka_unit_test(disturbed_short_requests_cost_no_range),
+		cmocka_unit_test(short_prompts_tell_the_cost_of_a_request),
 		cmocka_unit_test(alike_requests_give_a_rate),
 		cmocka_unit_test(nothing_is_said_outside_twice_the_range),
 		cmocka_unit_test(too_little_gives_no_model),

@@ -349,6 +349,39 @@ static void test_probe(void **state)
 	}
 }
 
+/* The same prompt again, then short ones: what they took is kept, with what was reused of them. */
+static void test_times(void **state)
+{
+	static const char *const answers[] = {
+		MESSAGE("\"input_tokens\":4,\"cache_read_input_tokens\":696"),
+		MESSAGE("\"input_tokens\":4,\"cache_read_input_tokens\":696"),
+		MESSAGE("\"input_tokens\":30,\"cache_read_input_tokens\":2"),
+		MESSAGE("\"input_tokens\":31,\"cache_read_input_tokens\":2"),
+		MESSAGE("\"input_tokens\":32,\"cache_read_input_tokens\":2"),
+		NULL,
+	};
+	(void)state;
+	for (int reuses = 0; reuses < 2; reuses++) {
+		struct fixture f;
+		begin(&f, answers);
+		f.facts = (struct engine_facts){.profile = engine_profile_of(ENGINE_LLAMACPP),
+						.anthropic = KNOWN_YES,
+						.cached_reported = KNOWN_YES,
+						.asked = true,
+						.seed = 1,
+						.reuses = reuses};
+		engine_probe_times(f.client, &f.base, &f.facts);
+		assert_int_equal(f.server.requests, reuses ? 5 : 0);
+		assert_int_equal(f.facts.ntimings, reuses ? 5 : 0);
+		for (unsigned i = 0; i < f.facts.ntimings; i++) {
+			assert_int_equal(f.facts.timings[i].fresh, i < 2 ? 4 : 28 + i);
+			assert_int_equal(f.facts.timings[i].reused, i < 2 ? 696 : 2);
+			assert_true(f.facts.timings[i].seconds >= 0);
+		}
+		end(&f);
+	}
+}
+
 /* A system turn at the end, and what is found of the prompt before it. */
 static void test_system_turns(void **state)
 {
@@ -462,9 +495,9 @@ static void test_head(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_servers),  cmocka_unit_test(test_others),
-					   cmocka_unit_test(test_override), cmocka_unit_test(test_reset),
-					   cmocka_unit_test(test_probe),    cmocka_unit_test(test_system_turns),
-					   cmocka_unit_test(test_head),     cmocka_unit_test(test_tokenizer)};
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_servers),      cmocka_unit_test(test_others), cmocka_unit_test(test_override),
+		cmocka_unit_test(test_reset),        cmocka_unit_test(test_probe),  cmocka_unit_test(test_times),
+		cmocka_unit_test(test_system_turns), cmocka_unit_test(test_head),   cmocka_unit_test(test_tokenizer)};
 	return cmocka_run_group_tests_name("engines", tests, NULL, NULL);
 }
