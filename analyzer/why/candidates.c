@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "why/candidates.h"
 
+#include "why/server.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +21,7 @@ struct features {
 	bool billing;                               /* several attribution blocks */
 	bool heads;   /* tools or system prompt differ within a conversation, or between two that share one */
 	bool cached;  /* the responses say what was reused */
-	bool shrinks; /* a prompt was counted shorter than its parent */
+	bool cut_off; /* a prompt was counted shorter than its parent, or not as much longer as it is */
 };
 
 /* Rules for these traces, and what else of a backend counts in them. */
@@ -95,6 +97,14 @@ static bool heads_vary(const struct report *r)
 	return false;
 }
 
+static uint64_t prompt_bytes(const struct prompt *p)
+{
+	uint64_t bytes = 0;
+	for (size_t i = 0; i < PART_KINDS; i++)
+		bytes += p->kind_bytes[i];
+	return bytes;
+}
+
 static void look(const struct report *r, struct features *f)
 {
 	*f = (struct features){.billing = r->billing_variants > 1, .cached = r->all.tokens.cached_of > 0};
@@ -113,8 +123,10 @@ static void look(const struct report *r, struct features *f)
 	for (size_t i = 0; i < r->nexchanges; i++) {
 		const struct report_exchange *e = &r->exchanges[i];
 		const struct report_exchange *parent = e->parent == LINEAGE_NONE ? NULL : &r->exchanges[e->parent];
-		f->shrinks = f->shrinks || (parent && e->basis == TOKENS_REPORTED && parent->basis == TOKENS_REPORTED &&
-					    e->prompt < parent->prompt);
+		if (!parent || e->basis != TOKENS_REPORTED || parent->basis != TOKENS_REPORTED)
+			continue;
+		uint64_t before = prompt_bytes(&parent->x->prompt), now = prompt_bytes(&e->x->prompt);
+		f->cut_off = f->cut_off || server_cut_off(parent->prompt, e->prompt, now > before ? now - before : 0);
 	}
 }
 
@@ -123,7 +135,7 @@ static struct key key_of(const struct features *has, const struct backend *b)
 {
 	struct key k = {.anthropic = has->cached && b->engine == ENGINE_ANTHROPIC,
 			.effort_in_prompt = has->cached && b->chat_template == TEMPLATE_GPT_OSS,
-			.truncates = has->shrinks && engine_truncates(b->engine)};
+			.truncates = has->cut_off && engine_truncates(b->engine)};
 	struct render_rules *r = &k.rules;
 
 	backend_rules(b, r);

@@ -22,6 +22,15 @@
 /* A prompt of which this much was reused has been held. */
 #define HELD_SHARE 0.9
 
+/* A token of prose has 4. */
+#define CUT_OFF_TOKEN_BYTES 16
+
+bool server_cut_off(int64_t tokens_before, int64_t tokens, uint64_t came)
+{
+	int64_t least = (int64_t)(came / CUT_OFF_TOKEN_BYTES);
+	return tokens < tokens_before || (least > 0 && tokens - tokens_before < least);
+}
+
 static bool same_server(const struct exchange *a, const struct exchange *b)
 {
 	return a->peer && b->peer && strcmp(a->peer, b->peer) == 0;

@@ -22,6 +22,13 @@ struct server_memory {
 	int64_t longest;        /* most tokens that were ever reused */
 };
 
+/*
+ * Prompts of a conversation, `came` bytes longer the second (0: as long, and as far as is known not shorter): the
+ * backend counted fewer tokens for it than for the first, or not even a quarter of what so much prose has. It cut
+ * something off.
+ */
+bool server_cut_off(int64_t tokens_before, int64_t tokens, uint64_t came);
+
 /* What the trace proves of the cache. Time linear in the requests and in how far apart a conversation's own stand. */
 void server_learn(const struct report *report, struct server_memory *out);
 

@@ -128,12 +128,14 @@ static bool engine_says(const struct judge *j, const struct exchange *x)
 	return x->response.engine && engine_from_name(str_from(x->response.engine)) == j->out->backend.engine;
 }
 
-/* The prompt that the backend counted is shorter than the one before, though the request is longer. */
-static bool truncated(enum engine engine, const struct report_exchange *e, const struct report_exchange *parent,
+/* The prompt that the backend counted has not grown as the request has. */
+static bool truncated(const struct judge *j, const struct report_exchange *e, const struct report_exchange *parent,
 		      const struct view *old, const struct view *new)
 {
-	return engine_truncates(engine) && e->basis == TOKENS_REPORTED && parent->basis == TOKENS_REPORTED &&
-	       new->rendered.bytes >= old->rendered.bytes && e->prompt < parent->prompt;
+	return engine_truncates(j->out->backend.engine) && e->basis == TOKENS_REPORTED &&
+	       parent->basis == TOKENS_REPORTED &&
+	       new->rendered.bytes >= old->rendered.bytes &&server_cut_off(parent->prompt, e->prompt,
+									   new->rendered.bytes - old->rendered.bytes);
 }
 
 static void judge_broken(struct judge *j, uint32_t exchange, const struct view *old, const struct view *new,
@@ -194,7 +196,7 @@ static void judge_pair(struct judge *j, uint32_t exchange, const struct view *ol
 			judge_broken(j, exchange, old, new, &c);
 		return;
 	}
-	if (!c.differs && truncated(j->out->backend.engine, e, parent, old, new)) {
+	if (!c.differs && truncated(j, e, parent, old, new)) {
 		add_miss(j, exchange, breaker_find("prompt_truncated"));
 		return;
 	}

@@ -125,6 +125,9 @@ def shrink(backend, n):
 
 trace, counts = play(shrinking, shrink, window=10**6)
 t.equal(causes(trace, "ollama"), {"prompt_truncated": 1}, "the request grew and the counted prompt shrank: cut off")
+trace, counts = play(shrinking, window=300)
+t.equal(causes(trace, "ollama"), {"prompt_truncated": 3}, "too small for the first one: counts do not grow as the requests do")
+t.equal(causes(trace, "vllm"), {}, "which only a server does that cuts off")
 trace, counts = play(shrinking, window=10**6)
 t.equal(causes(trace, "ollama"), {}, "with a window that holds it all nothing is said")
 
