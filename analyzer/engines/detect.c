@@ -218,6 +218,26 @@ static bool about_lmstudio(struct detection *d)
 	return true;
 }
 
+/* Models are loaded on request; a prompt that is longer than the context of one is cut without a word. */
+static void about_ollama(struct detection *d)
+{
+	struct engine_facts *f = d->facts;
+	const cJSON *model;
+
+	if (!f->version[0] && get(d, "/api/version"))
+		set_version(f, json_text(d->json, "version"));
+	if (!get(d, "/api/ps"))
+		return;
+	set_model(f, json_text(json_item(d->json, "models", 0), "name"));
+	cJSON_ArrayForEach(model, json_member(d->json, "models"))
+	{
+		if (!says(f->model, json_text(model, "name")))
+			continue;
+		f->model_loaded = KNOWN_YES;
+		set_count(&f->context_tokens, json_count(model, "context_length"));
+	}
+}
+
 static void about(struct detection *d)
 {
 	switch (d->facts->profile->engine) {
@@ -236,8 +256,7 @@ static void about(struct detection *d)
 		about_lmstudio(d);
 		break;
 	case ENGINE_OLLAMA:
-		if (!d->facts->version[0] && get(d, "/api/version"))
-			set_version(d->facts, json_text(d->json, "version"));
+		about_ollama(d);
 		break;
 	default:
 		break;
@@ -352,9 +371,10 @@ static int look(struct detection *d, char *error, size_t error_bytes)
 		about(d);
 	else if (express && about_lmstudio(d))
 		f->profile = profile("lmstudio");
-	else if (!express && is_ollama(d))
+	else if (!express && is_ollama(d)) {
 		f->profile = profile("ollama");
-	else if (data_seen)
+		about_ollama(d);
+	} else if (data_seen)
 		f->profile = profile("openai");
 	if (!f->profile) {
 		fail(error, error_bytes,
@@ -366,8 +386,9 @@ static int look(struct detection *d, char *error, size_t error_bytes)
 	}
 	/* Any other name would make it load a model anew. */
 	set_model(f, f->profile->engine == ENGINE_MLX_LM ? "default_model" : first);
-	if (f->backend.chat_template == TEMPLATE_UNKNOWN && first)
-		f->backend.chat_template = template_of_model(str_from(first));
+	const char *named = f->profile->engine == ENGINE_MLX_LM ? first : f->model;
+	if (f->backend.chat_template == TEMPLATE_UNKNOWN && named)
+		f->backend.chat_template = template_of_model(str_from(named));
 	free(first);
 	return 0;
 }
