@@ -99,7 +99,8 @@ static bool is_too_long(struct mock_call *c)
 	if (c->request.prompt.n + o->profile->spare <= o->settings.context)
 		return false;
 	if (o->profile->overflow == OVERFLOW_DROPS_OLD) {
-		mock_request_shorten(&c->request, &o->rendering, o->settings.context);
+		mock_request_drop_old(&c->request, &o->rendering, o->settings.context);
+		mock_request_cut(&c->request, o->settings.context);
 		return false;
 	}
 	snprintf(tokens, sizeof(tokens), "%zu", c->request.prompt.n);

@@ -16,7 +16,7 @@ static void refuse(struct generation *g, int status, const char *headers, const 
 	struct reply *r = &g->reply;
 
 	wire_refusal(r->profile, g->wire, &r->out, status, type, message);
-	http_call_respond(r->call, status, r->profile->json_type, headers, buf_str(&r->out));
+	http_call_respond(r->call, status, mock_profile_error_type(r->profile), headers, buf_str(&r->out));
 }
 
 static void end_with_error(struct generation *g, const char *type, const char *message)
@@ -218,7 +218,10 @@ static void keepalive_due(struct loop_timer *t)
 static void stream_begin(struct generation *g)
 {
 	const struct mock_profile *p = g->reply.profile;
-	http_call_begin(g->reply.call, 200, p->stream_type, p->stream_headers);
+	const char *headers = p->stream_headers;
+	if (g->wire == &wire_anthropic && p->messages_stream_headers)
+		headers = p->messages_stream_headers;
+	http_call_begin(g->reply.call, 200, p->stream_type, headers);
 }
 
 static void job_started(struct engine_job *j)

@@ -32,7 +32,7 @@ void mock_respond_error(struct mock_call *c, int status, const char *headers, co
 
 	buf_init(&body, (size_t)1 << 20);
 	wire_refusal(profile_of(c), mock_wire_of(c->api), &body, status, error_type_of_status(status), message);
-	http_call_respond(c->call, status, profile_of(c)->json_type, headers, buf_str(&body));
+	http_call_respond(c->call, status, mock_profile_error_type(profile_of(c)), headers, buf_str(&body));
 	buf_release(&body);
 }
 

@@ -100,6 +100,8 @@ struct mock_profile {
 	/* HTTP */
 	const char *headers; /* of every response */
 	const char *json_type, *stream_type, *stream_headers;
+	const char *messages_stream_headers;      /* of Anthropic's API; NULL: the same */
+	const char *error_type;                   /* of the content of an error; NULL: json_type */
 	bool http10, unread_resets, errors_close; /* net/http_server.h */
 	bool late_head;                           /* a stream's head comes with its first token */
 	int unknown_status;                       /* of paths that are not there */
@@ -125,8 +127,9 @@ struct mock_profile {
 	/* The wire */
 	struct mock_usage at_start, at_end;
 	bool ping;
-	bool no_tool_input;              /* the start of a tool call has no input */
-	bool no_stop_sequence;           /* in an answer in one piece */
+	bool no_tool_input; /* the start of a tool call has no input */
+	/* stop_reason and stop_sequence: also while null; only in a stream; never */
+	enum { STOP_NULLS, STOP_NULLS_STREAMED, STOP_NO_NULLS } stop_nulls;
 	bool whole_id;                   /* Anthropic's messages have ids of OpenAI's form */
 	bool timings;                    /* llama.cpp's, of its OpenAI API */
 	const char *fingerprint;         /* template of OpenAI's system_fingerprint; NULL: none */
@@ -145,6 +148,8 @@ extern const struct mock_profile *const mock_profiles[];
 
 /* The shortest prefix that is kept for this model. */
 size_t mock_profile_minimum(const struct mock_profile *p, const char *model);
+/* The content type of an error. */
+const char *mock_profile_error_type(const struct mock_profile *p);
 /* Of "NAME" or "NAME@VERSION", with the version that is to be told. NULL: no such name. */
 const struct mock_profile *mock_profile_named(const char *name, const char **version);
 /* The routes' functions, which answer a call now or start what will: mock/routes.c and, for answers, mock/mock.c. */

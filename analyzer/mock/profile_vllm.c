@@ -93,7 +93,7 @@ const struct mock_profile mock_profile_vllm = {
 	.at_start = {.input = INPUT_WHOLE, .output = true},
 	.at_end = {.input = INPUT_NEW, .cached = CACHED_TOLD, .creation = CREATION_TOLD, .output = true},
 	.whole_id = true,
-	.no_stop_sequence = true,
+	.stop_nulls = STOP_NULLS_STREAMED,
 	.routes = routes,
 	.metrics = metrics,
 };

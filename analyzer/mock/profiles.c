@@ -21,6 +21,11 @@ size_t mock_profile_minimum(const struct mock_profile *p, const char *model)
 	return p->settings.cache.min;
 }
 
+const char *mock_profile_error_type(const struct mock_profile *p)
+{
+	return p->error_type ? p->error_type : p->json_type;
+}
+
 const struct mock_profile *mock_profile_named(const char *name, const char **version)
 {
 	const char *at = strchr(name, '@');

@@ -95,7 +95,7 @@ bad:
 	return -1;
 }
 
-void mock_request_shorten(struct mock_request *r, const struct mock_rendering *how, size_t max)
+void mock_request_drop_old(struct mock_request *r, const struct mock_rendering *how, size_t max)
 {
 	bool shorter = true;
 
@@ -120,6 +120,20 @@ void mock_request_shorten(struct mock_request *r, const struct mock_rendering *h
 		less.json = NULL;
 		mock_request_release(&less);
 	}
+}
+
+void mock_request_cut(struct mock_request *r, size_t context)
+{
+	if (context <= 1 || r->prompt.n < context)
+		return;
+	size_t keep = context - 1 < MOCK_KEEP_TOKENS ? context - 1 : MOCK_KEEP_TOKENS;
+	size_t half = (context - keep) / 2;
+	size_t left = context - (half > 0 ? half : 1);
+
+	memmove(r->prompt.ids + keep, r->prompt.ids + r->prompt.n - (left - keep),
+		(left - keep) * sizeof(*r->prompt.ids));
+	r->prompt.n = left;
+	r->nblocks = 0;
 }
 
 void mock_request_release(struct mock_request *r)

@@ -19,6 +19,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Ollama's num_keep. */
+#define MOCK_KEEP_TOKENS 4
+
 enum mock_api { MOCK_API_NONE, MOCK_ANTHROPIC_MESSAGES, MOCK_ANTHROPIC_COUNT_TOKENS, MOCK_OPENAI_CHAT };
 
 enum mock_section { SECTION_TOOLS, SECTION_SYSTEM, SECTION_MESSAGES };
@@ -58,7 +61,10 @@ int mock_request_read(struct mock_request *r, enum mock_api api, const struct mo
 int mock_request_read_text(struct mock_request *r, enum mock_api api, const struct mock_rendering *how, struct str body,
 			   struct buf *text, char *why, size_t why_bytes);
 /* Leaves the oldest messages out of the prompt, but not system turns and the last one, until it has max tokens. */
-void mock_request_shorten(struct mock_request *r, const struct mock_rendering *how, size_t max);
+void mock_request_drop_old(struct mock_request *r, const struct mock_rendering *how, size_t max);
+/* Cuts tokens out of the middle of a prompt that fills the context: what is left are MOCK_KEEP_TOKENS at the beginning
+ * and the end of it, half the context in all. Its blocks are no longer known. */
+void mock_request_cut(struct mock_request *r, size_t context);
 void mock_request_release(struct mock_request *r);
 /* What a tool's definition is in: itself with Anthropic, its "function" with OpenAI. */
 const cJSON *mock_tool_definition(const cJSON *tool);

@@ -102,8 +102,10 @@ static void start(struct reply *r)
 	message_head(r, &j);
 	json_out_array(&j, "content");
 	json_out_end(&j);
-	json_out_null(&j, "stop_reason");
-	json_out_null(&j, "stop_sequence");
+	if (r->profile->stop_nulls != STOP_NO_NULLS) {
+		json_out_null(&j, "stop_reason");
+		json_out_null(&j, "stop_sequence");
+	}
 	usage(r, &j, &r->profile->at_start);
 	json_out_end(&j);
 	event_end(r, &j);
@@ -198,7 +200,8 @@ static void finish(struct reply *r, enum stop stop)
 	event_begin(r, &j, "message_delta");
 	json_out_object(&j, "delta");
 	json_out_cstr(&j, "stop_reason", stop_reason(stop));
-	json_out_null(&j, "stop_sequence");
+	if (r->profile->stop_nulls != STOP_NO_NULLS)
+		json_out_null(&j, "stop_sequence");
 	json_out_end(&j);
 	usage(r, &j, &r->profile->at_end);
 	event_end(r, &j);
@@ -275,7 +278,7 @@ static void whole(struct reply *r, size_t nblocks, size_t last_bytes, enum stop 
 	}
 	json_out_end(&j);
 	json_out_cstr(&j, "stop_reason", stop_reason(stop));
-	if (!r->profile->no_stop_sequence)
+	if (r->profile->stop_nulls == STOP_NULLS)
 		json_out_null(&j, "stop_sequence");
 	usage_whole(r, &j);
 	json_out_end(&j);

@@ -11,7 +11,7 @@ log=$(mktemp -d)
 engine=
 status=0
 trap '[ -z "$engine" ] || kill "$engine"; rm -rf "$log"' EXIT
-[ $# -gt 0 ] || set -- llama.cpp mlx-lm vllm
+[ $# -gt 0 ] || set -- llama.cpp mlx-lm ollama vllm
 
 # GET /v1/models answers 200.
 answers() {

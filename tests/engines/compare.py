@@ -24,11 +24,13 @@ FLAGS = {
     "llama.cpp": ["--flag", "slot-save-path=/tmp", "--flag", "metrics", "--flag", "cache-ram=0", "--parallel", "1"],
     "vllm": ["--flag", "enable-prompt-tokens-details", "--flag", "VLLM_SERVER_DEV_MODE=1"],
     "mlx-lm": [],
+    "ollama": [],
 }
 GETS = {
     "llama.cpp": ["/health", "/v1/health", "/v1/models", "/models", "/props", "/slots", "/metrics", "/nothing"],
     "vllm": ["/health", "/v1/models", "/version", "/load", "/metrics", "/nothing"],
     "mlx-lm": ["/health", "/v1/models", "/nothing"],
+    "ollama": ["/", "/v1/models", "/api/version", "/api/tags", "/api/ps", "/nothing"],
 }
 TOOL = {"name": "get_weather", "description": "Tells the weather.",
         "input_schema": {"type": "object", "properties": {"city": {"type": "string"}}}}
@@ -236,7 +238,9 @@ def requests(c):
            {**chat, "stream": True, "tools": [TOOL], "system": [{"type": "text", "text": "Be short."}]})
     c.once("count_tokens", "POST", "/v1/messages/count_tokens", {"model": c.model, "messages": user})
     c.once("messages without messages", "POST", "/v1/messages", {"model": c.model, "max_tokens": 4})
-    if c.engine == "vllm":
+    if c.engine == "ollama":
+        c.once("unload", "POST", "/api/generate", {"model": c.model, "keep_alive": 0})
+    elif c.engine == "vllm":
         c.once("tokenize", "POST", "/tokenize", {"model": c.model, "prompt": "Hello world"})
         c.once("tokenize of a chat", "POST", "/tokenize", {"model": c.model, "messages": user})
         c.once("reset", "POST", "/reset_prefix_cache")

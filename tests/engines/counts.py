@@ -8,6 +8,7 @@ It starts both, each engine by tests/engines/serve.sh, once for each of its sett
 several conversations at once, until something has to be dropped. Engines that are not installed are skipped aloud. A
 count that differs is named, and the exit status is 1. --record asks the real engines alone and writes what they told to
 tests/engines/counts.json, with which tests/e2e/t366_mock_counts.py compares the mock where no engine is installed.
+Ollama tells no client what it reused: of it the log of the llama.cpp inside is read, and of its mock the mock's log.
 
 The counts are comparable because the texts are made of words that are one token each for both tokenizers, and what a
 template puts around a message is made up for by words that only the mock gets. One token is left: the real prompt for an
@@ -17,6 +18,7 @@ import argparse
 import json
 import os
 import pathlib
+import re
 import socket
 import subprocess
 import sys
@@ -31,7 +33,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 CACHE = pathlib.Path(os.environ.get("KVSCOPE_ENGINES") or
                      pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "kvscope-engines")
 KVSCOPE = pathlib.Path(os.environ.get("B", ROOT / "build")) / "kvscope"
-PROGRAM = {"llama.cpp": "llama.cpp/bin/llama-server", "vllm": "vllm/bin/vllm", "mlx-lm": "mlx/bin/mlx_lm.server"}
+PROGRAM = {"llama.cpp": "llama.cpp/bin/llama-server", "vllm": "vllm/bin/vllm", "mlx-lm": "mlx/bin/mlx_lm.server",
+           "ollama": "ollama/bin/ollama"}
 WORDS = ("time year people way day man thing life child world school state family group hand part place case week system "
          "question work number night point home water room mother area money story fact month study book word business "
          "side kind head house service friend father power hour game line end member law car city name team minute idea "
@@ -41,6 +44,9 @@ WORDS = ("time year people way day man thing life child world school state famil
 BEHIND, BEHIND_MOCK, HEAD_MOCK = {"user": 6, "assistant": 5}, 3, 2
 # Bytes of a token in the key-value cache of the models that serve.sh starts.
 TOKEN_BYTES = {"llama.cpp": 30 * 2 * 3 * 64 * 2, "mlx-lm": 1 * 2 * 3 * 64 * 4}
+TOKEN_BYTES["ollama"] = TOKEN_BYTES["llama.cpp"]
+# What llama.cpp logs once it has found the prefix.
+CACHED = re.compile(r"cached n_tokens = (\d+)")
 
 
 def words(seed, n):
@@ -112,6 +118,11 @@ SETTINGS = {
          ["block-size=32", "num-gpu-blocks-override=40", "max-model-len=1200"], [small(), crowd(6, 350)]),
     ],
 }
+SETTINGS["ollama"] = [
+    ([], [], [small(), crowd(4, 120)]),
+    (["LLAMA_ARG_CACHE_RAM=0"], ["LLAMA_ARG_CACHE_RAM=0"], [small(), crowd(3, 120)]),
+    (["LLAMA_ARG_CACHE_RAM=0", "OLLAMA_NUM_PARALLEL=2"], ["LLAMA_ARG_CACHE_RAM=0", "OLLAMA_NUM_PARALLEL=2"], [small()]),
+]
 MOCK_FLAGS = {"vllm": ["enable-prompt-tokens-details"]}
 
 
@@ -128,10 +139,12 @@ def post(url, body):
         return json.load(response)
 
 
-def counts(url, model, messages):
-    """(prompt tokens, cached tokens) of a request for one token."""
+def counts(url, model, messages, logged=None):
+    """(prompt tokens, cached tokens) of a request for one token. logged: tells the cached tokens of the last request, if the
+    answer does not."""
     usage = post(url, {"model": model, "max_tokens": 1, "temperature": 0, "messages": messages})["usage"]
-    return usage["prompt_tokens"], (usage.get("prompt_tokens_details") or {}).get("cached_tokens")
+    cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens")
+    return usage["prompt_tokens"], logged() if logged else cached
 
 
 def padded(messages, head):
@@ -188,7 +201,12 @@ def ask_real(engine, arguments, requests, log):
         if not wait(server, url):
             return None
         head = counts(url, model, [user(words("measure", 10))])[0] - 10 - BEHIND["user"]
-        return {"arguments": arguments, "head": head, "counts": [counts(url, model, messages) for _, messages in requests]}
+        logged = None
+        if engine == "ollama":
+            def logged():
+                return int(CACHED.findall(pathlib.Path(log).read_text())[-1])
+        return {"arguments": arguments, "head": head,
+                "counts": [counts(url, model, messages, logged) for _, messages in requests]}
     finally:
         server.stop()
 
@@ -198,13 +216,18 @@ def ask_mock(engine, flags, requests, head):
     options = [x for flag in [*flags, *MOCK_FLAGS.get(engine, [])] for x in ("--flag", flag)]
     if engine in TOKEN_BYTES:
         options += ["--cache-token-bytes", str(TOKEN_BYTES[engine])]
-    server = Server([str(KVSCOPE), "mock", "--engine", engine, "--prefill-rate", "0", "--decode-rate", "0", *options], None)
-    try:
-        url = server.process.stdout.readline().split()[2]
-        counts(url, "m", padded([user(words("measure", 10))], head))
-        return [counts(url, "m", padded(messages, head)) for _, messages in requests]
-    finally:
-        server.stop()
+    with tempfile.NamedTemporaryFile() as log:
+        server = Server([str(KVSCOPE), "mock", "--engine", engine, "--prefill-rate", "0", "--decode-rate", "0", "--log", log.name,
+                         *options], None)
+
+        def logged():
+            return json.loads(pathlib.Path(log.name).read_text().splitlines()[-1])["cached_tokens"]
+        try:
+            url = server.process.stdout.readline().split()[2]
+            counts(url, "m", padded([user(words("measure", 10))], head))
+            return [counts(url, "m", padded(messages, head), logged if engine == "ollama" else None) for _, messages in requests]
+        finally:
+            server.stop()
 
 
 def compare(requests, real, mock):

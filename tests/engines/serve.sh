@@ -30,8 +30,13 @@ vllm)
 		--enable-prompt-tokens-details --enable-auto-tool-choice --tool-call-parser hermes \
 		--chat-template "$cache/smollm2-hf/chat_template.jinja" "$@"
 	;;
+ollama)
+	# Its settings are variables: NAME=VALUE for each.
+	exec env HOME="$cache/ollama" OLLAMA_HOST="127.0.0.1:$port" OLLAMA_CONTEXT_LENGTH=8192 OLLAMA_KEEP_ALIVE=-1 \
+		OLLAMA_NUM_PARALLEL=1 OLLAMA_NO_CLOUD=1 OLLAMA_DEBUG=1 "$@" "$cache/ollama/bin/ollama" serve
+	;;
 *)
-	echo "serve.sh: there is no engine \"$name\": llama.cpp, mlx-lm or vllm" >&2
+	echo "serve.sh: there is no engine \"$name\": llama.cpp, mlx-lm, ollama or vllm" >&2
 	exit 2
 	;;
 esac
