@@ -3,7 +3,15 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 #include <strings.h>
+
+bool exchange_client_left(const struct exchange *x)
+{
+	const size_t n = sizeof(EXCHANGE_CLIENT_LEFT) - 1;
+	size_t length = x->response.error ? strlen(x->response.error) : 0;
+	return length >= n && strcmp(x->response.error + length - n, EXCHANGE_CLIENT_LEFT) == 0;
+}
 
 void exchange_init(struct exchange *x, size_t request_body_max, size_t response_body_max)
 {

@@ -88,7 +88,8 @@ struct exchange_response {
 	struct digest body_sha256;
 	bool body_exact;
 	bool streamed; /* server-sent events */
-	char *error;   /* cut off, not parsable, an error event inside the stream; NULL: nothing */
+	char *error;   /* cut off, not parsable, an error event inside the stream; NULL: nothing. See
+			  exchange_client_left */
 
 	/* Read from the body by the dialect. */
 	char *id;
@@ -115,7 +116,7 @@ struct exchange_times {
 	uint64_t headers;       /* its head is complete */
 	uint64_t message_start; /* Anthropic: the event of that name; OpenAI: the first data event */
 	uint64_t first_content; /* first delta of text, thinking or tool input */
-	uint64_t end;           /* last byte of the response */
+	uint64_t end;           /* last byte of the response; where the client left before that, when it did */
 	enum timing_grade grade;
 };
 
@@ -148,6 +149,10 @@ struct exchange {
 /* Everything absent, buffers empty with these maxima. */
 void exchange_init(struct exchange *x, size_t request_body_max, size_t response_body_max);
 void exchange_release(struct exchange *x);
+
+/* How an error ends of an answer that the client did not wait for. */
+#define EXCHANGE_CLIENT_LEFT "the client closed the connection"
+bool exchange_client_left(const struct exchange *x);
 
 /* The value of a kept header (any case), NULL if it was not sent or not kept. Borrowed. */
 const char *exchange_header_value(const struct exchange_header *headers, size_t n, const char *name);

@@ -308,7 +308,7 @@ void pipeline_feed(struct pipeline *p, const struct kvs_record *record, struct s
 	case KVS_REC_CLOSE:
 		c = find(p, key_of(record));
 		if (c)
-			end(p, c, record->time_ns, "the client closed the connection");
+			end(p, c, record->time_ns, EXCHANGE_CLIENT_LEFT);
 		break;
 	case KVS_REC_BLIND:
 		on_blind(p, record);

@@ -2,6 +2,7 @@
 #include "collect/pipeline_connection.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 struct connection *connection_new(struct pipeline *p, struct connection_key key, uint64_t time_ns)
 {
@@ -89,6 +90,8 @@ static void response_over(struct connection *c, struct talk *t, const char *cut)
 {
 	if (c->recv.talk == t)
 		c->recv.talk = NULL;
+	if (cut && t->wanted && t->request_done && c->client_left_ns)
+		t->x.times.end = c->client_left_ns;
 	talk_response_end(t, cut);
 	/* Where the request was lost in the middle, nothing else says that it has ended. */
 	if (c->send.talk == t && c->send.state == READ_SEARCH)
@@ -235,6 +238,9 @@ void connection_end(struct connection *c, uint64_t end_ns, const char *reason)
 	reader_pump(&c->recv, true);
 	if (c->peer_ended)
 		reason = "the server closed the connection";
+	/* Behind a hole the answer may have ended before. */
+	else if (!c->error && c->recv.state == READ_MESSAGES && strcmp(reason, EXCHANGE_CLIENT_LEFT) == 0)
+		c->client_left_ns = end_ns;
 	reader_finish(&c->send, reason);
 	reader_finish(&c->recv, reason);
 

@@ -40,9 +40,10 @@ struct connection {
 	bool connect_seen;
 	bool order_lost;
 	bool peer_ended;
-	bool tls;           /* what is read is the clear text of a TLS connection */
-	const char *inside; /* TLS: the protocol in it, where it is known */
-	const char *kind;   /* of the protocol that took over; NULL: none did */
+	uint64_t client_left_ns; /* the client closed it; 0: it did not, or the server or an error went before */
+	bool tls;                /* what is read is the clear text of a TLS connection */
+	const char *inside;      /* TLS: the protocol in it, where it is known */
+	const char *kind;        /* of the protocol that took over; NULL: none did */
 	const char *kind_reason;
 	const char *watched_kind; /* what its first bytes said while it was watched; NULL: HTTP/1 */
 	int error;                /* errno that ended it; 0: none */

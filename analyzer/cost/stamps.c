@@ -142,13 +142,18 @@ static bool is(const char *s, const char *word)
 	return s && strcmp(s, word) == 0;
 }
 
-/* Who was busy after this answer: what it asked for says so. */
-static enum cost_gap gap_after(const struct report_exchange *before, enum lineage_role role)
+/* Who was busy between this answer and what came next: what it asked for says so, or that nobody waited for its end. */
+static enum cost_gap gap_after(const struct report_exchange *before, const struct report_exchange *next,
+			       enum lineage_role role)
 {
 	const char *stop = before->x->response.stop_reason;
 	int status = before->x->response.status;
 	if (role == LINEAGE_SIDE)
 		return GAP_NONE;
+	/* Who asks the same again has waited too long; else a person has interrupted it. */
+	if (exchange_client_left(before->x))
+		return role == LINEAGE_MAIN && next->x->prompt.messages != before->x->prompt.messages ? GAP_IDLE
+												      : GAP_CLIENT;
 	if (status >= 400 || is(stop, "tool_use") || is(stop, "tool_calls") || is(stop, "pause_turn"))
 		return GAP_CLIENT;
 	if (is(stop, "end_turn") || is(stop, "stop") || is(stop, "stop_sequence") || is(stop, "max_tokens") ||
@@ -175,7 +180,7 @@ static double idle_before_first(const struct report *report, const struct cost_e
 		if (o->trace != e->trace || o->x->pid != e->x->pid || o->counts_only || role == LINEAGE_SUBAGENT)
 			continue;
 		if (role == LINEAGE_MAIN) {
-			since = gap_after(o, role) == GAP_IDLE ? c->end_ns : 0;
+			since = gap_after(o, e, role) == GAP_IDLE ? c->end_ns : 0;
 			break;
 		}
 		if (c->end_ns <= start)
@@ -202,7 +207,7 @@ int stamps_gaps(const struct report *report, struct cost_exchange *exchanges)
 			continue;
 		if (*before != COST_NO_EXCHANGE && report->exchanges[*before].trace == e->trace &&
 		    exchanges[*before].end_ns <= c->start_ns) {
-			c->gap = gap_after(&report->exchanges[*before], report->lineages.lineages[e->lineage].role);
+			c->gap = gap_after(&report->exchanges[*before], e, report->lineages.lineages[e->lineage].role);
 			double gap = (double)(c->start_ns - exchanges[*before].end_ns) / (double)NS_PER_S;
 			c->client = c->gap == GAP_CLIENT ? gap : NAN;
 			c->idle = c->gap == GAP_IDLE ? gap : NAN;

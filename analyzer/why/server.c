@@ -66,6 +66,8 @@ static void note(struct between *b, const struct report_exchange *e)
 static bool failed(const struct report_exchange *e)
 {
 	const struct exchange_response *r = &e->x->response;
+	if (exchange_client_left(e->x))
+		return false;
 	bool broke_off = r->status == 200 && r->error && !r->stop_reason;
 	return r->status == 0 || (r->status >= 502 && r->status <= 504) || broke_off;
 }

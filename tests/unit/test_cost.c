@@ -452,6 +452,26 @@ static void what_lies_between_two_processes_is_kept(void **state)
 	done(&k);
 }
 
+/* A person interrupts an answer, thinks, and asks something else. Who asks the same again gave up waiting. */
+static void who_interrupts_takes_his_time(void **state)
+{
+	(void)state;
+	for (int again = 0; again <= 1; again++) {
+		struct costed k;
+		struct hand_trace *h = hand_new();
+		struct exchange *x = add(h, 0, 1, 4, "T:b*2000 U:q*430", 1000, 0);
+		free(x->response.stop_reason);
+		x->response.stop_reason = NULL;
+		x->response.error = strdup("cut off: " EXCHANGE_CLIENT_LEFT);
+		x->prompt.messages = 1;
+		add(h, 25, 1, 0.5, "T:b*2000 U:q*430 U:p*43", 10, 1000)->prompt.messages = again ? 1 : 3;
+		build(h, &k);
+		assert_int_equal(k.c.exchanges[1].gap, again ? GAP_CLIENT : GAP_IDLE);
+		assert_near(again ? k.c.all.client : k.c.all.idle, 20);
+		done(&k);
+	}
+}
+
 /* Tokens were prefilled again, and it took no time: nobody is told that the cache held. */
 static void a_loss_that_costs_nothing_is_no_cache_that_held(void **state)
 {
@@ -503,6 +523,7 @@ int main(void)
 		cmocka_unit_test(misses_get_their_seconds),
 		cmocka_unit_test(a_person_waits_before_another_conversation),
 		cmocka_unit_test(what_lies_between_two_processes_is_kept),
+		cmocka_unit_test(who_interrupts_takes_his_time),
 		cmocka_unit_test(a_loss_that_costs_nothing_is_no_cache_that_held),
 		cmocka_unit_test(nothing_costs_nothing),
 	};

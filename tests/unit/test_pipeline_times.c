@@ -44,6 +44,33 @@ static void test_stamps_and_arrivals(void **state)
 	feed_release(&f);
 }
 
+/* Where nobody waited for the end, it lasted until the client left. A server that breaks off tells no such time. */
+static void test_the_client_leaves(void **state)
+{
+	(void)state;
+	for (int answered = 0; answered <= 1; answered++) {
+		for (int peer = 0; peer <= 1; peer++) {
+			struct feed f;
+			feed_init(&f);
+			feed_open(&f);
+			feed_send(&f, STR(REQUEST));
+			f.now_ns = 6000;
+			if (answered)
+				feed_recv(&f, STR(STREAM_HEAD "Content-Length: 900\r\n\r\n"));
+			if (answered)
+				feed_recv(&f, STR(START DELTA));
+			f.now_ns = 9000;
+			if (peer)
+				feed_type(&f, KVS_REC_EOF, 0);
+			feed_type(&f, KVS_REC_CLOSE, 0);
+			assert_int_equal(f.times.end, !peer ? 9000 : answered ? 6001 : 0);
+			assert_int_equal(f.times.first_content, answered ? 6001 : 0);
+			assert_int_equal(strstr(feed_seen(&f), EXCHANGE_CLIENT_LEFT) != NULL, !peer);
+			feed_release(&f);
+		}
+	}
+}
+
 static enum timing_grade grade_of(const char *const pieces[], size_t *arrivals)
 {
 	struct feed f;
@@ -156,9 +183,9 @@ static void test_response_without_request(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_stamps_and_arrivals),         cmocka_unit_test(test_grades),
-		cmocka_unit_test(test_long_receive_is_one_arrival), cmocka_unit_test(test_records_out_of_order),
-		cmocka_unit_test(test_response_without_request),
+		cmocka_unit_test(test_stamps_and_arrivals),  cmocka_unit_test(test_grades),
+		cmocka_unit_test(test_the_client_leaves),    cmocka_unit_test(test_long_receive_is_one_arrival),
+		cmocka_unit_test(test_records_out_of_order), cmocka_unit_test(test_response_without_request),
 	};
 	return cmocka_run_group_tests_name("pipeline_times", tests, NULL, NULL) != 0;
 }
