@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "cli/command.h"
 #include "cli/msg.h"
+#include "cmd/follow_names.h"
 #include "cmd/input.h"
 #include "cmd/output.h"
 #include "cmd/report_html.h"
@@ -126,15 +127,17 @@ static int report_files(const struct command_line *cl, char *const *paths, size_
 /* How far the follower has told what is in the trace. */
 struct told {
 	size_t exchanges, requests;
+	struct follow_names names;
 };
 
 /* Warns of requests that nobody has answered yet, where they will take long. */
-static void print_forecasts(const struct report *report, const struct cost *cost, size_t from, struct buf *to)
+static void print_forecasts(const struct report *report, const struct cost *cost, const struct told *told,
+			    struct buf *to)
 {
 	const struct trace *trace = &report->traces[0];
 	const struct text_style style = text_style_for(stdout, true);
 
-	for (size_t i = from; i < trace->nrequests; i++) {
+	for (size_t i = told->requests; i < trace->nrequests; i++) {
 		struct forecast f;
 		if (trace_find_exchange(trace, trace->requests[i].id) != SIZE_MAX)
 			continue;
@@ -142,13 +145,13 @@ static void print_forecasts(const struct report *report, const struct cost *cost
 		if (!forecast_warns(&f))
 			continue;
 		buf_puts(to, style.yellow);
-		forecast_text(&f, to);
+		forecast_text(&f, f.after ? follow_names_of(&told->names, f.after) : 0, to);
 		buf_puts(to, style.reset);
 	}
 }
 
 /* Prints the requests that have come since. */
-static int print_news(struct trace *trace, const struct told *told)
+static int print_news(struct trace *trace, struct told *told)
 {
 	struct report report;
 	struct cost cost = {0};
@@ -162,13 +165,17 @@ static int print_news(struct trace *trace, const struct told *told)
 		msg_error("report: %s", error);
 		goto out;
 	}
+	if (follow_names_read(&told->names, &report) < 0) {
+		msg_error("report: out of memory");
+		goto out;
+	}
 	struct text_style style = text_style_for(stdout, true);
 	for (size_t i = 0; i < report.nexchanges; i++) {
 		const struct report_exchange *e = &report.exchanges[i];
 		if ((size_t)(e->x - trace->exchanges) >= told->exchanges)
-			report_text_line(&report, e, &style, &text);
+			report_text_line(&report, e, follow_names_of(&told->names, e), &style, &text);
 	}
-	print_forecasts(&report, &cost, told->requests, &text);
+	print_forecasts(&report, &cost, told, &text);
 	status = output_text(&text, EXIT_OK);
 out:
 	buf_release(&text);
@@ -191,7 +198,7 @@ static int follow(const char *path)
 {
 	struct trace trace;
 	char error[512];
-	struct told told = {0, 0};
+	struct told told = {0};
 	int status = EXIT_TROUBLE;
 
 	if (trace_open(path, &trace, error, sizeof(error)) < 0) {
@@ -207,7 +214,8 @@ static int follow(const char *path)
 		if (trace.nexchanges > told.exchanges || trace.nrequests > told.requests) {
 			if (print_news(&trace, &told) != EXIT_OK)
 				goto out;
-			told = (struct told){trace.nexchanges, trace.nrequests};
+			told.exchanges = trace.nexchanges;
+			told.requests = trace.nrequests;
 		}
 		if (trace.warning) {
 			msg_error("%s", trace.warning);
@@ -219,6 +227,7 @@ static int follow(const char *path)
 	}
 	status = EXIT_OK;
 out:
+	follow_names_release(&told.names);
 	trace_release(&trace);
 	return status;
 }

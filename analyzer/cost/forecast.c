@@ -105,13 +105,13 @@ bool forecast_warns(const struct forecast *f)
 	       (isnan(f->seconds) ? f->prefill >= WARN_TOKENS : f->seconds >= WARN_SECONDS);
 }
 
-void forecast_text(const struct forecast *f, struct buf *to)
+void forecast_text(const struct forecast *f, uint32_t name, struct buf *to)
 {
 	char prompt[UNITS_CHARS], place[UNITS_CHARS], seconds[UNITS_CHARS], lineage[8] = "";
 	const struct trace_request *q = f->request;
 
 	if (f->after)
-		report_lineage_name(f->after->lineage, lineage);
+		report_lineage_name(name, lineage);
 	buf_printf(to, "#%-4llu %-2s ~%s tokens", (unsigned long long)q->id, lineage, units_count(f->prompt, prompt));
 	if (!f->after)
 		buf_puts(to, ", a new conversation");

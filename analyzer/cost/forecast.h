@@ -25,7 +25,7 @@ void forecast_make(const struct report *report, const struct cost *cost, const s
 		   struct forecast *out);
 /* Is it worth a warning? */
 bool forecast_warns(const struct forecast *f);
-/* One line with a line end. Appends. */
-void forecast_text(const struct forecast *f, struct buf *to);
+/* One line with a line end; name: that of the lineage that goes on (report_lineage_name). Appends. */
+void forecast_text(const struct forecast *f, uint32_t name, struct buf *to);
 
 #endif

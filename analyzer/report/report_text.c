@@ -284,15 +284,15 @@ void report_text(const struct report *r, const struct cost *cost, const struct a
 	next(&p);
 }
 
-void report_text_line(const struct report *r, const struct report_exchange *e, const struct text_style *style,
-		      struct buf *to)
+void report_text_line(const struct report *r, const struct report_exchange *e, uint32_t name,
+		      const struct text_style *style, struct buf *to)
 {
 	struct page p = {.r = r, .style = style, .to = to, .columns = style->columns};
-	char id[32], name[8], size[UNITS_CHARS], new[UNITS_CHARS], cached[UNITS_CHARS], ttft[UNITS_CHARS],
+	char id[32], lineage[8], size[UNITS_CHARS], new[UNITS_CHARS], cached[UNITS_CHARS], ttft[UNITS_CHARS],
 		rate[UNITS_CHARS];
 	report_exchange_name(r, e, id);
-	report_lineage_name(e->lineage, name);
-	buf_printf(to, "#%-4s %-2s %-8s %6s prompt %6s new %6s cached %8s TTFT %7s  ", id, name,
+	report_lineage_name(name, lineage);
+	buf_printf(to, "#%-4s %-2s %-8s %6s prompt %6s new %6s cached %8s TTFT %7s  ", id, lineage,
 		   lineage_role_name(r->lineages.lineages[e->lineage].role), tokens_count(e->basis, e->prompt, size),
 		   tokens_count(e->split_basis, e->new, new), units_count(e->cached, cached),
 		   units_seconds(e->ttft, ttft), units_rate(e->decode_rate, rate));

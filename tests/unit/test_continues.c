@@ -162,7 +162,7 @@ static void words_of(const struct report *r, const struct cost *c, struct trace_
 	forecast_make(r, c, q, &f);
 	assert_int_equal(forecast_warns(&f), warns);
 	buf_init(&text, 4096);
-	forecast_text(&f, &text);
+	forecast_text(&f, 0, &text);
 	assert_string_equal(text.p, expected);
 	buf_release(&text);
 }
