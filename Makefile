@@ -135,7 +135,8 @@ CLAUDE_VERSIONS ?= 1.0.128 2.1.42 2.1.112 2.1.176 2.1.208 2.1.240 2.1.330
 claude-versions: all ## prefix breakers of more versions of the real client (CLAUDE_VERSIONS=...)
 	$(Q)for v in $(CLAUDE_VERSIONS); do echo "Claude Code $$v"; \
 		KVSCOPE_CLAUDE=$$v B=$(abspath $(B)) tests/run tests/e2e/t711_why_claude_more.py \
-			tests/e2e/t712_why_claude_provoked.py tests/e2e/t713_why_claude_healthy.py || exit 1; done
+			tests/e2e/t712_why_claude_provoked.py tests/e2e/t713_why_claude_healthy.py \
+			tests/e2e/t714_why_claude_terminal.py || exit 1; done
 
 check: lint asan ## what a change must pass besides the tests
 

@@ -142,6 +142,11 @@ static bool is(const char *s, const char *word)
 	return s && strcmp(s, word) == 0;
 }
 
+static bool same_size(const struct report_split *a, const struct report_split *b)
+{
+	return a->tools == b->tools && a->system == b->system && a->history + a->new == b->history + b->new;
+}
+
 /* Who was busy between this answer and what came next: what it asked for says so, or that nobody waited for its end. */
 static enum cost_gap gap_after(const struct report_exchange *before, const struct report_exchange *next,
 			       enum lineage_role role)
@@ -152,8 +157,7 @@ static enum cost_gap gap_after(const struct report_exchange *before, const struc
 		return GAP_NONE;
 	/* Who asks the same again has waited too long; else a person has interrupted it. */
 	if (exchange_client_left(before->x))
-		return role == LINEAGE_MAIN && next->x->prompt.messages != before->x->prompt.messages ? GAP_IDLE
-												      : GAP_CLIENT;
+		return role == LINEAGE_MAIN && !same_size(&next->bytes, &before->bytes) ? GAP_IDLE : GAP_CLIENT;
 	if (status >= 400 || is(stop, "tool_use") || is(stop, "tool_calls") || is(stop, "pause_turn"))
 		return GAP_CLIENT;
 	if (is(stop, "end_turn") || is(stop, "stop") || is(stop, "stop_sequence") || is(stop, "max_tokens") ||

@@ -35,7 +35,8 @@ class Interactive(claude_why.Session):
         (self.home / ".claude.json").write_text(json.dumps({
             "hasCompletedOnboarding": True, "theme": "dark", "autoUpdates": False,
             "customApiKeyResponses": {"approved": [claude.CANARY[-20:]], "rejected": []},
-            "projects": {str(self.work): {"hasTrustDialogAccepted": True, "hasCompletedProjectOnboarding": True}}}))
+            "projects": {str(self.work): {"allowedTools": [], "hasTrustDialogAccepted": True,
+                                          "hasCompletedProjectOnboarding": True}}}))
 
     def start(self, arguments, settings, run_options):
         prefix, _ = claude.arguments(self.mock.url, self.model, self.home, self.command, [("TERM", "xterm-256color"), *settings])
@@ -61,9 +62,12 @@ class Interactive(claude_why.Session):
                 return
             self.shell.seen += os.read(self.shell.fd, 65536).decode(errors="replace")
 
-    def keys(self, keys):
-        self.shell.send(keys)
-        self.quiet()
+    def until(self, condition, seconds=60):
+        """Reads on, since a client whose output nobody takes stands still. Returns what the condition came to."""
+        end = time.monotonic() + seconds
+        while not (met := condition()) and time.monotonic() < end:
+            self.quiet(0.05, 0.2)
+        return met
 
     def type(self, text):
         self.shell.send(text)
@@ -71,27 +75,51 @@ class Interactive(claude_why.Session):
         self.shell.seen = ""
         self.shell.send("\r")
 
-    def ask(self, text, last_word):
-        """A prompt, until the last word of its answer has been drawn."""
+    def submit(self, text):
+        """Types a prompt and waits until it is on its way; a client that has just begun may not hear the first Enter."""
+        n = self.asked()
         self.type(text)
-        if not self.shell.expect(re.escape(last_word), 60):
-            raise RuntimeError(f"{text!r}: no {last_word!r} in {self.text()[-2000:]}")
+        for _ in range(5):
+            if self.until(lambda: self.asked() > n, 4):
+                return
+            self.shell.send("\r")
+        raise RuntimeError(f"{text!r}: nothing is asked: {self.text()[-2000:]}")
+
+    def answers(self, matched):
+        """How often the mock has given an answer: "turns[1]", "rules[0]"."""
+        return sum(entry.get("matched") == matched for entry in self.mock.bodies())
+
+    def ask(self, text, last):
+        """A prompt, until the last of its answers has been given and all is drawn."""
+        n = self.answers(last)
+        self.submit(text)
+        for _ in range(5):  # what was asked may have been a side request
+            if self.until(lambda: self.answers(last) > n, 12):
+                break
+            self.shell.send("\r")
+        else:
+            raise RuntimeError(f"{text!r}: no {last} in {[e.get('matched') for e in self.mock.bodies()]}")
         self.quiet()
 
-    def slash(self, command, word=None):
-        """A slash command, until a word of what it says, or until all is quiet."""
+    def asked(self):
+        """How many requests the trace knows, answered or not."""
+        with open(self.trace, encoding="utf-8") as f:
+            return sum(line.startswith('{"type":"request"') for line in f)
+
+    def exchanges(self):
+        with open(self.trace, encoding="utf-8") as f:
+            return [json.loads(line) for line in f if line.startswith('{"type":"exchange"') and line.endswith("\n")]
+
+    def slash(self, command):
+        """A slash command, until all is quiet."""
         self.type(command)
-        if word and not self.shell.expect(word, 60):
-            raise RuntimeError(f"{command}: no {word!r} in {self.text()[-2000:]}")
         self.quiet(2 * QUIET)
 
     def leave(self):
         """/exit. Returns the exit status that the shell saw and what kvscope said at the end."""
         self.type("/exit")
-        self.shell.expect(r"(?=kvscope: )", 30)
-        match = self.shell.expect(r"(?s)(.*)<(\d+)>[$#] ", 30)
-        said = re.sub(r"\s*\r?\n", "\n", match[1]) if match else ""
-        return int(match[2]) if match else None, said
+        match = self.shell.expect(r"(?s)(kvscope: .*)<(\d+)>[$#] ", 40)
+        return (int(match[2]), match[1].replace("\r", "")) if match else (None, self.text()[-2000:])
 
     def __enter__(self):
         return self

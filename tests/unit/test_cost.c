@@ -463,8 +463,7 @@ static void who_interrupts_takes_his_time(void **state)
 		free(x->response.stop_reason);
 		x->response.stop_reason = NULL;
 		x->response.error = strdup("cut off: " EXCHANGE_CLIENT_LEFT);
-		x->prompt.messages = 1;
-		add(h, 25, 1, 0.5, "T:b*2000 U:q*430 U:p*43", 10, 1000)->prompt.messages = again ? 1 : 3;
+		add(h, 25, 1, 0.5, again ? "T:b*2000 U:q*430" : "T:b*2000 U:p*470", 10, 1000);
 		build(h, &k);
 		assert_int_equal(k.c.exchanges[1].gap, again ? GAP_CLIENT : GAP_IDLE);
 		assert_near(again ? k.c.all.client : k.c.all.idle, 20);
