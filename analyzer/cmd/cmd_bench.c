@@ -190,7 +190,8 @@ static int find_backend(const struct command_line *cl, struct client *client, st
 	}
 	if (engine_detect(client, &b->base, option_value(cl, OPT_ENGINE), option_value(cl, OPT_MODEL), &b->facts, error,
 			  sizeof(error)) < 0) {
-		msg_error("bench: %s", error);
+		msg_error("bench: %s%s", error,
+			  url ? "" : " (LM Studio's default address; --backend URL names another)");
 		return -1;
 	}
 	if (b->facts.model_loaded == KNOWN_NO || !b->facts.model) {
@@ -255,9 +256,15 @@ static int write_answers(const struct bench *b, const char *dir)
 
 static int make_folder(const char *dir)
 {
-	if (mkdir(dir, 0777) == 0 || errno == EEXIST)
+	struct stat st;
+	int failed = mkdir(dir, 0777) < 0 && errno != EEXIST ? errno
+		     : stat(dir, &st) < 0                    ? errno
+		     : !S_ISDIR(st.st_mode)                  ? ENOTDIR
+		     : access(dir, W_OK | X_OK) < 0          ? errno
+							     : 0;
+	if (!failed)
 		return 0;
-	msg_error("bench: %s: %s", dir, strerror(errno));
+	msg_error("bench: %s: %s", dir, strerror(failed));
 	return -1;
 }
 
@@ -333,9 +340,11 @@ static int run_bench(const struct command_line *cl)
 		msg_error("bench: %s", error);
 		goto out;
 	}
-	if (dir && write_files(&b, queries, dir) < 0)
-		goto out;
+	/* What was measured is not lost for want of files. */
+	bool kept = !dir || write_files(&b, queries, dir) == 0;
 	status = print_result(cl, &b, queries);
+	if (!kept)
+		status = EXIT_TROUBLE;
 out:
 	client_free(client);
 	bench_release(&b);

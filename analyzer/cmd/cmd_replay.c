@@ -66,8 +66,9 @@ static int print_results(const struct command_line *cl, const struct result *lis
 			rejected = rejected || list[i].summary.arms[a].verification.verdict == VERDICT_REJECTED;
 	}
 	int status = stopped ? EXIT_TROUBLE : rejected ? EXIT_FINDINGS : EXIT_OK;
+	/* What was measured is not lost for want of a page. */
 	if (page && write_page(page, list, n) < 0)
-		return EXIT_TROUBLE;
+		return print_text(cl, list, n, EXIT_TROUBLE);
 	return page && strcmp(page, "-") == 0 ? status : print_text(cl, list, n, status);
 }
 
@@ -90,6 +91,8 @@ static int replay_all(const struct command_line *cl, struct client *client, stru
 
 	/* Each main backend alone, then with the one for side requests. */
 	const char *side = b->side && any_side_request(plan) ? b->side : NULL;
+	if (side && b->nmain == 1 && strcmp(side, b->main[0]) == 0)
+		msg_note("side requests go to %s in any case: there is no other mode to compare", side);
 	if (b->side && !side)
 		msg_note("there is no side request in this session: nothing is sent to %s", b->side);
 	for (size_t i = 0; i < b->nmain * (side ? 2 : 1) && !interrupted; i++) {
@@ -177,7 +180,9 @@ static int run_replay(const struct command_line *cl)
 	struct input in = {0};
 	int status = EXIT_TROUBLE;
 
-	if (replay_options_read(cl, &s, &po, &b) < 0)
+	const char *page = option_value(cl, OPT_HTML);
+
+	if (replay_options_read(cl, &s, &po, &b) < 0 || (page && output_possible("replay", page) < 0))
 		return EXIT_TROUBLE;
 	if (input_read("replay", cl->args, (size_t)cl->nargs, &in) == 0)
 		status = replay_traces(cl, &in, &b, &s, &po);

@@ -7,7 +7,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define PAGE_MODE 0600
@@ -47,6 +50,28 @@ int output_file(const char *command, const char *file, unsigned mode, const stru
 
 	if (fd >= 0 && close(fd) < 0 && !failed)
 		failed = errno;
+	if (!failed)
+		return 0;
+	msg_error("%s: %s: %s", command, file, strerror(failed));
+	return -1;
+}
+
+int output_possible(const char *command, const char *file)
+{
+	struct stat st;
+	int failed = 0;
+
+	if (strcmp(file, "-") == 0)
+		return 0;
+	if (stat(file, &st) == 0) {
+		failed = S_ISDIR(st.st_mode) ? EISDIR : access(file, W_OK) < 0 ? errno : 0;
+	} else if (errno != ENOENT) {
+		failed = errno;
+	} else {
+		char *copy = strdup(file);
+		failed = !copy ? ENOMEM : access(dirname(copy), W_OK | X_OK) < 0 ? errno : 0;
+		free(copy);
+	}
 	if (!failed)
 		return 0;
 	msg_error("%s: %s: %s", command, file, strerror(failed));

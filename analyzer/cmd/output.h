@@ -15,6 +15,11 @@ int output_text(const struct buf *text, int status) __attribute__((warn_unused_r
  */
 int output_file(const char *command, const char *file, unsigned mode, const struct buf *content)
 	__attribute__((warn_unused_result));
+/*
+ * Before something that takes long: could output_file write there? Nothing is created. Returns 0, or -1 after having
+ * said what is wrong.
+ */
+int output_possible(const char *command, const char *file) __attribute__((warn_unused_result));
 /* A page with excerpts of a session, to a file that is for its owner alone, as the trace is; says how large it is. */
 int output_page(const char *command, const char *file, const struct buf *page) __attribute__((warn_unused_result));
 

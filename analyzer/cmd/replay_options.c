@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "cli/interrupt.h"
 #include "cli/msg.h"
+#include "client/base_url.h"
 
 #include <string.h>
 
@@ -112,6 +113,10 @@ static int read_settings(const struct command_line *cl, struct session_settings 
 	s->arms_given = option_given(cl, OPT_ARMS);
 	s->quick = option_given(cl, OPT_QUICK);
 	s->full = option_given(cl, OPT_FULL);
+	if (s->quick && s->full) {
+		msg_error("replay: --quick or --full, not both");
+		return -1;
+	}
 	s->resume = option_given(cl, OPT_RESUME);
 	s->options = (struct replay_options){
 		.inline_system = (enum inline_system)how,
@@ -138,7 +143,16 @@ static int read_backends(const struct command_line *cl, struct replay_backends *
 	}
 	for (size_t i = 0; i < option_count(cl, OPT_BACKEND); i++) {
 		const char *url = option_nth(cl, OPT_BACKEND, i);
-		bool side = strncmp(url, "side=", 5) == 0;
+		bool side = strncmp(url, "side=", 5) == 0, main = strncmp(url, "main=", 5) == 0;
+		struct base_url base;
+		const char *why;
+		/* All before the first of them is measured. */
+		int status = base_url_parse(str_from(side || main ? url + 5 : url), &base, &why);
+		base_url_release(&base);
+		if (status < 0) {
+			msg_error("replay: --backend: %s", why);
+			return -1;
+		}
 		if (side && b->side) {
 			msg_error("replay: one backend can take the side requests, not two");
 			return -1;
@@ -146,7 +160,7 @@ static int read_backends(const struct command_line *cl, struct replay_backends *
 		if (side)
 			b->side = url + 5;
 		else
-			b->main[b->nmain++] = strncmp(url, "main=", 5) == 0 ? url + 5 : url;
+			b->main[b->nmain++] = main ? url + 5 : url;
 	}
 	if (b->nmain == 0) {
 		msg_error("replay: which backend? --backend URL");

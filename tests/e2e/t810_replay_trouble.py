@@ -182,6 +182,41 @@ t.ok(run.status == 0 and total == 16 and 4 <= result["resumed"] <= done, "--resu
 t.equal(sorted(p.suffix for p in (t.scratch / "state/kvscope").iterdir() if p.suffix == ".samples" and p.stat().st_mtime > time.time() - 1),
         [], "and leaves nothing behind when it is done")
 
+# ---- what cannot be: one line, before anything is sent
+empty, headed = t.path("empty.jsonl"), t.path("headed.jsonl")
+empty.write_text("")
+headed.write_text(pathlib.Path(trace).read_text().splitlines(keepends=True)[0])
+file = t.path("a-file")
+file.write_text("")
+before = len(fake.seen())
+for options, words in ((["--arms", "foo"], '"foo"'), (["--fix", "foo"], '"foo"'), (["-n", "0"], "--repeat"), (["-n", "x"], "--repeat"),
+                       (["--order", "x"], "--order"), (["--pace", "x"], "--pace"), (["--inline-system", "x"], "--inline-system"),
+                       (["--max-tokens", "0"], "--max-tokens"), (["--limit", "0"], "--limit"), (["--timeout", "0"], "--timeout"),
+                       (["--quick", "--full"], "not both"), (["--session", "nobody"], "no request to replay"),
+                       (["--html", t.scratch / "none/page.html"], "none/page.html: No such"), (["--html", file / "page.html"], "Not a dir"),
+                       (["--html", t.scratch], "Is a directory"), (["-b", "side=" + fake.url, "-b", "side=" + fake.url], "not two"),
+                       (["-b", "http://me:secret@127.0.0.1:9"], "must not hold"), ([empty], "empty.jsonl: no trace")):
+    run = t.command([lib.KVSCOPE, "replay", "-b", fake.url, "--prefill-only", *options, *([] if options == [empty] else [trace])], env=ENV)
+    t.ok(run.status == 2 and words in run.err and "secret" not in run.err and not run.out and len(run.err.splitlines()) == 1,
+         f"replay {' '.join(o if isinstance(o, str) else o.name for o in options)}: one line, status 2", run.out + run.err)
+for argv_of, words in (([], "--backend URL"), (["-b", "side=" + fake.url], "--backend URL"), (["-b", "http://127.0.0.1:9"], "connect"),
+                       (["-b", fake.url, headed], "no request to replay")):
+    run = t.command([lib.KVSCOPE, "replay", *argv_of, *([] if headed in argv_of else [trace])], env=ENV)
+    t.ok(run.status == 2 and words in run.err and not run.out and len(run.err.splitlines()) == 1, f"... {words}", run.out + run.err)
+t.equal(len(fake.seen()), before, "and nothing was sent")
+
+# ---- a page that cannot be written in the end loses nothing of the result
+page = t.scratch / "gone" / "page.html"
+page.parent.mkdir()
+fake.change(delay=0.2)
+process = subprocess.Popen([str(a) for a in [*argv[:2], "--html", page, *argv[2:]]], env=ENV, stdout=subprocess.PIPE,
+                           stderr=subprocess.PIPE, start_new_session=True, text=True)
+t.processes.append(process)
+lib.wait_for(lambda: len(fake.seen()) > before, 30)
+page.parent.rmdir()
+out, err = process.communicate(timeout=60)
+t.ok(process.returncode == 2 and not json.loads(out)["stopped"] and "page.html: No such file" in err, "a page that fails loses nothing", err)
+
 # ---- the server goes away in the middle
 fake.change(delay=0.2)
 process = subprocess.Popen([str(a) for a in argv], env=ENV, stdout=subprocess.PIPE, stderr=subprocess.PIPE,

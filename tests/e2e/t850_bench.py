@@ -145,7 +145,8 @@ with t.mock(*lib.FAST, "--script", str(script)) as mock:
          r["sizes"][0]["whole"]["ratio"]["value"] is None, "requests that fail are counted, and are no samples")
 for options, words in ((("-b", url), "connect"), (("--query-tokens", "12,x"), "--query-tokens"), (("--repeat", "0"), "--repeat"),
                        (("--system", "/nonexistent"), "/nonexistent"), (("--system", "a", "--from-trace"), "only one"),
-                       (("-b", "ftp://x"), "--backend"), (("stray",), "stray"), (("--engine", "nobody", "-b", url), "nobody")):
+                       (("-b", "ftp://x"), "--backend"), (("-b", url, "--out", __file__), "not a directory"),
+                       (("-b", url, "--out", "/nonexistent/out"), "/nonexistent/out: no such file"), (("stray",), "stray"), (("--engine", "nobody", "-b", url), "nobody")):
     run = t.command([lib.KVSCOPE, "bench", *options], env=ENV)
     t.ok(run.status == 2 and words in run.err.lower() and not run.out and len(run.err.splitlines()) == 1,
          f"{' '.join(map(str, options))}: one line, status 2", run.out + run.err)
