@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "engines/probe.h"
 #include "engines/reset.h"
+#include "replay/cut_off.h"
 #include "replay/forecast.h"
 #include "replay/stats.h"
 
@@ -117,6 +118,7 @@ static void answered(void *context, struct client_answer *a)
 	const struct target *target = replay_target(r, t->current);
 
 	fill(s, &target->facts, a);
+	judge_cut_off(r, run->arm, run->repeat, t->current);
 	s->changes = t->changes;
 	s->bytes = t->body.n;
 	s->sha256 = t->sha256;

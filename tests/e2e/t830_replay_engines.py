@@ -121,6 +121,26 @@ with t.mock(*lib.FAST, "--engine", "vllm") as mock:
     run = t.command([lib.KVSCOPE, "replay", "-b", mock.url, "--unload", trace], env=ENV)
     t.ok(run.status == 2 and "--unload is for LM Studio and Ollama" in run.err, "others have no such thing", run.err)
 
+# ---- a context that is too small: what is left of a prompt that was cut off is no sample
+growing = sessions.Conversation(random.Random(1), "context")
+growing.say("begin")
+bodies = []
+for _ in range(6):
+    bodies.append(growing.request())
+    growing.work()
+script = t.path("growing.json")
+script.write_text(json.dumps([("s1", None, body) for body in bodies]))
+with t.mock(*lib.FAST) as mock:
+    session = t.run(["python3", lib.CLIENTS / "sessions.py", mock.url, script]).trace
+    sizes = [e["prompt_tokens"] for e in mock.bodies()]
+for context, whole in ((sizes[0] - 100, 0), (sizes[3] - 50, 3), (sizes[5] * 2, 6)):
+    with t.mock(*lib.FAST, "--engine", "ollama", "--flag", f"OLLAMA_CONTEXT_LENGTH={context}") as mock:
+        run = t.command([lib.KVSCOPE, "replay", "--json", "--prefill-only", "-b", mock.url, "-n", "1", "--arms", "off,asis", session], env=ENV)
+    r = json.loads(run.out)
+    got = [[s["error"] for s in q["arms"]["off"]["samples"]] for q in r["requests"]]
+    t.ok(got[:whole] == [[None]] * whole and all("the server cut the prompt off to" in str(e) for e in got[whole:]) and
+         (run.status == 2) == (whole == 0), f"a context that holds {whole} of 6 requests: the others are errors", (run.status, got))
+
 # ---- a template that nothing is known of: what it does is tried
 for head, order in (("tools", "tools first"), ("system", "system first")):
     with t.mock("--prefill-rate", "4000", "--decode-rate", "0", "--head", head) as mock:
