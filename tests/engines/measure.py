@@ -5,7 +5,7 @@
     tests/engines/measure.py [-n REPEATS] [--out FOLDER] [--session TRACE] [--budget SECONDS] [--together] [NAME...]
 
 NAME is llama.cpp, vllm, vllm-strict (vLLM with a template that takes no system message but the first, where a fix is worth
-something) or mlx-lm; default all. The session is captured by session.py, or where that cannot be done made up
+something), mlx-lm or ollama; default all. The session is captured by session.py, or where that cannot be done made up
 (tests/e2e/sessions.py). FOLDER (default $B/engines) keeps what kvscope printed, as JSON and text, and the engines' logs.
 --together starts them all (default llama.cpp and mlx-lm) and ranks them in one replay of a small session with side requests, alone
 and with the last one for the side requests; only what waits for an answer computes, so they do not disturb each other.
@@ -38,6 +38,7 @@ ENGINES = {
     "vllm": (["vllm"], [], ["--system-tokens", "2000", "--max-tokens", "8"]),
     "vllm-strict": (["vllm"], ["--engine", "vllm+qwen3"], None),
     "mlx-lm": (["mlx-lm"], [], ["--system-tokens", "3000", "--max-tokens", "2"]),
+    "ollama": (["ollama"], [], ["--system-tokens", "600", "--query-tokens", "30", "--max-tokens", "4"]),
 }
 START_S = 600
 BENCH_REPEATS = 3
