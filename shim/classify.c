@@ -7,8 +7,15 @@
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /* With the space: "GETTY" is no request. */
-static const char *const methods[] = {"POST ",  "GET ",     "PUT ",     "HEAD ", "DELETE ",
-				      "PATCH ", "OPTIONS ", "CONNECT ", "TRACE "};
+#define METHOD(text)                                                                                                   \
+	{                                                                                                              \
+		text, sizeof(text) - 1                                                                                 \
+	}
+static const struct {
+	const char *text;
+	size_t n;
+} methods[] = {METHOD("POST "),  METHOD("GET "),     METHOD("PUT "),     METHOD("HEAD "), METHOD("DELETE "),
+	       METHOD("PATCH "), METHOD("OPTIONS "), METHOD("CONNECT "), METHOD("TRACE ")};
 /* Where a request to go on as a WebSocket is looked for: a body may follow in the same write. */
 #define HEAD_MAX 4096
 
@@ -93,10 +100,10 @@ static bool classify_http(const uint8_t *p, size_t n, struct verdict *v)
 {
 	bool cut = false;
 	for (size_t i = 0; i < COUNT(methods); i++) {
-		if (*methods[i] != *p)
+		size_t length = methods[i].n;
+		if (*methods[i].text != *p)
 			continue;
-		size_t length = strlen(methods[i]);
-		enum match match = starts_with(p, n, methods[i], length);
+		enum match match = starts_with(p, n, methods[i].text, length);
 		if (match == YES) {
 			classify_target(p + length, n - length, v);
 			return true;

@@ -31,12 +31,6 @@ static uint32_t generation_of(uint64_t word)
 	return (uint32_t)(word >> GENERATION_SHIFT) & GENERATION_MASK;
 }
 
-static void forget_sum(struct sum *s)
-{
-	atomic_store_explicit(&s->untold, 0, memory_order_relaxed);
-	atomic_store_explicit(&s->window_ns, 0, memory_order_relaxed);
-}
-
 struct conn *conn_new(uint64_t cookie, uint32_t *slot)
 {
 	for (uint32_t i = 0; i < CONN_MAX; i++) {
@@ -57,13 +51,20 @@ struct conn *conn_new(uint64_t cookie, uint32_t *slot)
 		atomic_store_explicit(&c->tx, 0, memory_order_relaxed);
 		atomic_store_explicit(&c->rx, 0, memory_order_relaxed);
 		atomic_store_explicit(&c->talked, 0, memory_order_relaxed);
-		forget_sum(&c->sent);
-		forget_sum(&c->received);
+		/* What is untold is the former owner's, and seen to be. */
+		atomic_store_explicit(&c->sent.window_ns, 0, memory_order_relaxed);
+		atomic_store_explicit(&c->received.window_ns, 0, memory_order_relaxed);
 		atomic_store_explicit(&c->state, KVS_CLASS_CANDIDATE, memory_order_relaxed);
 		*slot = generation << CONN_BITS | i;
 		return c;
 	}
 	return NULL;
+}
+
+bool conn_lives(uint32_t slot)
+{
+	uint64_t word = atomic_load_explicit(&conn_of(slot)->word, memory_order_relaxed);
+	return generation_of(word) == slot >> CONN_BITS && fds_of(word) != 0;
 }
 
 struct conn *conn_pin(uint32_t slot)

@@ -76,6 +76,8 @@ static inline struct conn *conn_of(uint32_t slot)
 
 /* A candidate, pinned, that one descriptor refers to: the caller puts *slot into the table. NULL: no entry is free. */
 struct conn *conn_new(uint64_t cookie, uint32_t *slot);
+/* Does the slot still lead to its connection? Of an entry that is not pinned that may change at once. */
+bool conn_lives(uint32_t slot);
 /* NULL: the connection is gone. */
 struct conn *conn_pin(uint32_t slot);
 void conn_unpin(struct conn *c);

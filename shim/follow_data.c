@@ -165,9 +165,7 @@ static void sent_watched(struct conn *c, const struct transfer *t, struct view v
 	}
 	if (v.class == KVS_CLASS_OPAQUE)
 		tls_hello(c, p, bytes);
-	atomic_store_explicit(&c->state, v.class, memory_order_seq_cst);
-	/* Whoever receives just now and did not see that yet: see sum_add. */
-	sum_tell(c, t->fd);
+	conn_set_state(c, v.class);
 	write_class(c, t, &v, offset);
 	if (v.class == KVS_CLASS_RECORDED)
 		follow_write(&r, view, n);
@@ -279,52 +277,55 @@ static struct conn *pin_unless_tls(uint32_t slot)
 	return NULL;
 }
 
+/* A call on a watched connection that needs no record of its own, and is counted. view: NULL for what came. */
+static bool only_counted(const struct transfer *t, const struct view *view, size_t n)
+{
+	struct conn *c = conn_of(t->slot);
+	/* Unpinned: if the entry is another connection's by now, that is found out when the call is added. */
+	if (conn_state(c) != KVS_CLASS_WATCHED)
+		return false;
+	struct sum *s = view ? &c->sent : &c->received;
+	uint64_t now_ns = view ? t->begin_ns : record_tick_ns();
+	return sum_due(s, now_ns) && (!view || goes_on(*view, n)) && sum_add(t->slot, s, n, now_ns);
+}
+
 /* Offsets move on even when no record can be written: the reader sees from them what it missed. */
 
 void follow_sent(struct transfer *t, struct view view, size_t n)
 {
+	if (only_counted(t, &view, n))
+		return;
 	struct conn *c = pin_unless_tls(t->slot);
 	if (!c)
 		return;
-	bool watched = conn_state(c) == KVS_CLASS_WATCHED;
-	bool added = watched && sum_due(&c->sent, t->begin_ns) && goes_on(view, n);
-	if (added && sum_add(c, &c->sent, n, t->begin_ns)) {
-		conn_unpin(c);
-		return;
-	}
 	t->end_ns = record_now_ns();
 	bool inside = record_enter(RECORD_FRAME, n);
-	if (inside && watched)
-		sum_tell(c, t->fd);
-	uint64_t offset = added ? 0 : atomic_fetch_add_explicit(&c->tx, n, memory_order_relaxed);
-	if (inside && !added)
-		sent(c, t, view, n, offset);
 	if (inside)
+		sum_tell(c, t->fd);
+	uint64_t offset = atomic_fetch_add_explicit(&c->tx, n, memory_order_relaxed);
+	if (inside) {
+		sent(c, t, view, n, offset);
 		record_leave();
+	}
 	conn_unpin(c);
 }
 
 void follow_received(struct transfer *t, const struct view *view, size_t n)
 {
+	if (only_counted(t, NULL, n))
+		return;
 	struct conn *c = pin_unless_tls(t->slot);
 	if (!c)
 		return;
-	bool watched = conn_state(c) == KVS_CLASS_WATCHED;
-	uint64_t now_ns = watched ? record_tick_ns() : 0;
-	bool added = watched && sum_due(&c->received, now_ns);
-	if (added && sum_add(c, &c->received, n, now_ns)) {
-		conn_unpin(c);
-		return;
-	}
 	t->end_ns = record_now_ns();
 	bool inside = record_enter(RECORD_FRAME, n);
-	if (inside && watched)
-		sum_tell(c, t->fd);
-	uint64_t offset = added ? 0 : atomic_fetch_add_explicit(&c->rx, n, memory_order_relaxed);
-	if (inside && !added)
-		received(c, t, view, n, offset);
 	if (inside)
+		sum_tell(c, t->fd);
+	uint64_t offset = atomic_fetch_add_explicit(&c->rx, n, memory_order_relaxed);
+	if (inside) {
+		received(c, t, view, n, offset);
 		record_leave();
+	}
 	conn_unpin(c);
 }
 

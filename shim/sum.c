@@ -18,17 +18,19 @@ void (*sum_step)(int step);
 	} while (0)
 #endif
 
-#define PID_SHIFT 42
-#define BYTES_MASK ((UINT64_C(1) << PID_SHIFT) - 1)
+#define OWNER_SHIFT 42
+#define BYTES_MASK ((UINT64_C(1) << OWNER_SHIFT) - 1)
 
-static_assert(PID_SHIFT + KVS_META_OWNER_BITS == 64, "the word holds every pid");
+static_assert(OWNER_SHIFT + KVS_META_OWNER_BITS == 64 && CONN_BITS + KVS_META_OWNER_BITS == 32,
+	      "the word holds every pid, and every generation");
 
 /* Anything was ever added up in this process, or in one that it was forked from. */
 static _Atomic bool any;
 
-static uint64_t tag(void)
+static uint64_t owner_of(uint32_t slot)
 {
-	return (uint64_t)(uint32_t)atomic_load_explicit(shim.fork_pid, memory_order_relaxed) << PID_SHIFT;
+	uint32_t pid = (uint32_t)atomic_load_explicit(shim.fork_pid, memory_order_relaxed);
+	return (uint64_t)(pid ^ slot >> CONN_BITS) << OWNER_SHIFT;
 }
 
 bool sum_due(struct sum *s, uint64_t now_ns)
@@ -49,31 +51,33 @@ bool sum_due(struct sum *s, uint64_t now_ns)
 	return false;
 }
 
-bool sum_add(struct conn *c, struct sum *s, uint64_t n, uint64_t now_ns)
+bool sum_add(uint32_t slot, struct sum *s, uint64_t n, uint64_t now_ns)
 {
-	uint64_t mine = tag(), sum, old = atomic_load_explicit(&s->untold, memory_order_relaxed);
+	/* Acquire, here and where the exchange fails: who sees another owner's sum sees in conn_lives that he is that.
+	 */
+	uint64_t mine = owner_of(slot), sum, old = atomic_load_explicit(&s->untold, memory_order_acquire);
 	STEP(1);
 	do {
-		/* One call moves 2 GiB at most: there is room, for sums as great as half of it are told. */
 		sum = (old & ~BYTES_MASK) == mine ? (old & BYTES_MASK) + n : n;
-		/* Sequentially consistent, as are the stores and loads of the state beside it: either we see the
-		 * promotion, or who promotes sees what we have added. */
-	} while (!atomic_compare_exchange_weak_explicit(&s->untold, &old, mine | sum, memory_order_seq_cst,
-							memory_order_relaxed));
-	STEP(2);
+		if (sum > BYTES_MASK || !conn_lives(slot))
+			return false;
+		STEP(2);
+	} while (!atomic_compare_exchange_weak_explicit(&s->untold, &old, mine | sum, memory_order_release,
+							memory_order_acquire));
 	atomic_store_explicit(&s->last_ns, now_ns, memory_order_relaxed);
 	if (!atomic_load_explicit(&any, memory_order_relaxed))
 		atomic_store_explicit(&any, true, memory_order_relaxed);
-	return atomic_load_explicit(&c->state, memory_order_seq_cst) == KVS_CLASS_WATCHED && sum < BYTES_MASK / 2;
+	return true;
 }
 
 static void tell(struct conn *c, struct sum *s, _Atomic uint64_t *offset, uint8_t type, int fd)
 {
-	if ((atomic_load_explicit(&s->untold, memory_order_seq_cst) & BYTES_MASK) == 0)
+	if (atomic_load_explicit(&s->untold, memory_order_relaxed) == 0)
 		return;
-	uint64_t untold = atomic_exchange_explicit(&s->untold, 0, memory_order_seq_cst);
+	/* Acquire: pairs with the release of who added last, for an entry that is another's by now. */
+	uint64_t untold = atomic_exchange_explicit(&s->untold, 0, memory_order_acq_rel);
 	uint64_t n = untold & BYTES_MASK;
-	if (n == 0 || (untold & ~BYTES_MASK) != tag())
+	if (n == 0 || (untold & ~BYTES_MASK) != owner_of(conn_slot(c)))
 		return;
 	struct kvs_record r = {.type = type,
 			       .flags = KVS_REC_NO_PAYLOAD | KVS_REC_SUM,
@@ -85,7 +89,7 @@ static void tell(struct conn *c, struct sum *s, _Atomic uint64_t *offset, uint8_
 	record_write(&r, NULL);
 }
 
-void sum_tell(struct conn *c, int fd)
+void sum_write(struct conn *c, int fd)
 {
 	tell(c, &c->sent, &c->tx, KVS_REC_SEND, fd);
 	tell(c, &c->received, &c->rx, KVS_REC_RECV, fd);
@@ -97,9 +101,8 @@ void sum_tell_all(void)
 		return;
 	for (int i = 0; i < CONN_MAX; i++) {
 		struct conn *c = &conns[i];
-		if (((atomic_load_explicit(&c->sent.untold, memory_order_relaxed) |
-		      atomic_load_explicit(&c->received.untold, memory_order_relaxed)) &
-		     BYTES_MASK) == 0)
+		if ((atomic_load_explicit(&c->sent.untold, memory_order_relaxed) |
+		     atomic_load_explicit(&c->received.untold, memory_order_relaxed)) == 0)
 			continue;
 		c = conn_pin(conn_slot(c));
 		if (!c)

@@ -11,12 +11,15 @@
  *
  *    63      42 41                 0
  *   ┌──────────┬────────────────────┐
- *   │ pid      │ bytes              │     untold
+ *   │ owner    │ bytes              │     untold
  *   └──────────┴────────────────────┘
  *
- * A child made by fork has a copy of what its parent has not told yet: by the pid it knows that it is not its own.
+ * The owner is the pid xor the generation of the connection's entry. A child made by fork has a copy of what its parent
+ * has not told yet, and a call that ends after its connection adds to an entry that is another's by now: by the owner
+ * both are seen not to be one's own. So a call can be added without pinning the entry, which would cost more than all
+ * the rest.
  *
- * No locks, no system calls, async-signal-safe. A connection that is passed here is pinned.
+ * No locks, no system calls, async-signal-safe.
  */
 
 #include "fdtab.h"
@@ -27,17 +30,23 @@
 /* Is a call at now_ns to be added up? Else it makes a record, and is counted as one of its window. */
 bool sum_due(struct sum *s, uint64_t now_ns);
 /*
- * Adds the call. False: it must be told at once (with sum_tell), since the connection has meanwhile become one whose
- * bytes are wanted in their order, or since there is no room in the sum.
+ * Adds the call to s, which is of the slot's connection. False: the connection is gone, or there is no room in the sum.
+ * Another thread may have promoted the connection meanwhile: the call is told before its next record, as ever.
  */
-bool sum_add(struct conn *c, struct sum *s, uint64_t n, uint64_t now_ns);
-/* Writes what is untold in both directions. Between record_enter and record_leave. */
-void sum_tell(struct conn *c, int fd);
+bool sum_add(uint32_t slot, struct sum *s, uint64_t n, uint64_t now_ns);
+void sum_write(struct conn *c, int fd);
+/* Writes what is untold in both directions of a pinned connection. Between record_enter and record_leave. */
+static inline void sum_tell(struct conn *c, int fd)
+{
+	if ((atomic_load_explicit(&c->sent.untold, memory_order_relaxed) |
+	     atomic_load_explicit(&c->received.untold, memory_order_relaxed)) != 0)
+		sum_write(c, fd);
+}
 /* The same of all connections, in sections of its own. */
 void sum_tell_all(void);
 
 #ifdef KVS_UNIT_TEST
-/* Called before a call is added and after it, so that a test can do there what another thread might. */
+/* Called while a call is added, so that a test can do there what another thread might. */
 extern void (*sum_step)(int step);
 #endif
 
