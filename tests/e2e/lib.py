@@ -181,6 +181,16 @@ class Test:
         run.trace = trace
         return run
 
+    def capture(self, requests, *options, mock_options=FAST):
+        """A wrapped run of clients/sessions.py against a fresh mock; requests: (session, agent, body) of each."""
+        script = self.path("requests.json")
+        script.write_text(json.dumps(requests), encoding="utf-8")
+        with self.mock(*mock_options) as mock:
+            run = self.run([sys.executable, CLIENTS / "sessions.py", mock.url, script], options)
+        if run.status != 0:
+            raise RuntimeError(run.err)
+        return run
+
     # ---- what must hold for every wrapped session
 
     def same_bodies(self, run, mock, what=""):
@@ -219,6 +229,16 @@ class Test:
             self.same_bodies(run, mock, what)
         self.valid_trace(run, what)
         return run
+
+
+def one_line(run):
+    """One message of ours on stderr, of one line."""
+    return run.err.startswith("kvscope: ") and run.err.count("\n") == 1 and run.err.endswith("\n")
+
+
+def refused(run, *parts):
+    """Status 2, no data, and one line that says why, with all parts in it."""
+    return run.status == 2 and not run.out and one_line(run) and all(part in run.err for part in parts)
 
 
 def counts(loss, path=""):

@@ -16,10 +16,6 @@ def kvscope(*args, **kwargs):
     return t.command([lib.KVSCOPE, *args], **kwargs)
 
 
-def one_line(run):
-    return run.status == 2 and not run.out and run.err.startswith("kvscope: ") and run.err.count("\n") == 1
-
-
 # ---- help
 top = kvscope("--help")
 everyday, workshop = top.out.split("Everyday:")[1].split("Workshop:")
@@ -43,7 +39,7 @@ for words in (["nosuch"], *([name, "--nope"] for name in commands), ["report", "
               ["run", "--ring-size", "1T", "--", "true"], ["run", "--keep", "-1", "--", "true"],
               ["run", "-o", "/no/such/folder/x", "--", "true"], ["help", "nosuch"]):
     run = kvscope(*words)
-    t.ok(one_line(run), f"kvscope {' '.join(words)}: one line, status 2", f"{run.status} {run.out} {run.err}")
+    t.ok(lib.refused(run), f"kvscope {' '.join(words)}: one line, status 2", f"{run.status} {run.out} {run.err}")
 full = open("/dev/full", "w", encoding="utf-8")
 for words in (["--help"], ["run", "--help"], ["help", "--man"]):
     status = subprocess.run([lib.KVSCOPE, *words], stdout=full, stderr=subprocess.PIPE, check=False)
@@ -52,7 +48,7 @@ for words in (["--help"], ["run", "--help"], ["help", "--man"]):
 
 # ---- what a terminal must not be told
 run = kvscope("report", "/no/such/\x1b]0;title\x07\x9b")
-t.ok(one_line(run) and "\x1b" not in run.err and "\x07" not in run.err, "a message has no control characters", repr(run.err))
+t.ok(lib.refused(run) and "\x1b" not in run.err and "\x07" not in run.err, "a message has no control characters", repr(run.err))
 
 # ---- man page and completion
 man = kvscope("help", "--man").out

@@ -28,11 +28,6 @@ def kvscope(*argv, **kwargs):
     return t.command([lib.KVSCOPE, *argv], **kwargs)
 
 
-def one_line(run, *parts):
-    lines = run.err.splitlines()
-    return run.status == 2 and not run.out and len(lines) == 1 and all(part in lines[0] for part in ("kvscope: ", *parts))
-
-
 def shown(run):
     return f"status {run.status}\n{run.out[:300]}\n{run.err[:600]}"
 
@@ -71,13 +66,13 @@ for what, (path, said) in NO_TRACES.items():
     wrong = []
     for argv in READERS:
         run = kvscope(*words(argv, path))
-        if not one_line(run, f"{argv[0]}: {path}: ", said):
+        if not lib.refused(run, f"{argv[0]}: {path}: ", said):
             wrong.append(f"{argv[0]}: {shown(run)}")
     t.ok(not wrong, f"{what}: every command says so", "\n".join(wrong))
 if os.geteuid():
     secret = written("secret", GOOD)
     secret.chmod(0)
-    t.equal([a[0] for a in READERS if not one_line(kvscope(*words(a, secret)), str(secret), "Permission denied")], [],
+    t.equal([a[0] for a in READERS if not lib.refused(kvscope(*words(a, secret)), str(secret), "Permission denied")], [],
             "a file that may not be read: every command says so")
 else:
     t.skip("a file that may not be read", "root may read every file")
@@ -112,8 +107,8 @@ for argv in READERS:
     same = named.out.replace(str(SESSION), "standard input")
     t.ok(named.status == piped.status == directed.returncode and same == piped.out == directed.stdout.decode(),
          f"{argv[0]} -: a pipe and a file on standard input", shown(piped))
-t.ok(one_line(kvscope("report", "-", stdin=b"rubbish\n"), "standard input: line 1"), "rubbish from standard input")
-t.ok(one_line(kvscope("report", "--follow", "-", stdin=GOOD), "--follow wants a file"), "a pipe cannot be followed")
+t.ok(lib.refused(kvscope("report", "-", stdin=b"rubbish\n"), "standard input: line 1"), "rubbish from standard input")
+t.ok(lib.refused(kvscope("report", "--follow", "-", stdin=GOOD), "--follow wants a file"), "a pipe cannot be followed")
 
 # ---- options that make no sense, from each command's own help
 NUMBERS = {"N", "M", "SIZE", "SECONDS", "PERCENT", "RATE", "LIST"}
@@ -129,7 +124,7 @@ for name in commands:
         for value in values:
             tried += 1
             run = kvscope(name, f"--{option}={value}", *rest)
-            if not one_line(run, f"{name}: ", "" if name == "show" else f"--{option}"):
+            if not lib.refused(run, f"{name}: ", "" if name == "show" else f"--{option}"):
                 wrong.append(f"{name} --{option}={value}: {shown(run)}")
 t.ok(not wrong and tried > 40, f"{tried} options with nonsense in place of a number or a word: each is named", "\n".join(wrong))
 for argv in (["mock", "word"], ["verify", "a", "b"], ["show", "a", "1", "2"], ["diff", "a"], ["diff", "a", "b", "c"],
@@ -137,7 +132,7 @@ for argv in (["mock", "word"], ["verify", "a", "b"], ["show", "a", "1", "2"], ["
              ["doctor", folder], ["collect", SESSION], ["why", "--engine", "nosuch", SESSION],
              ["diff", "--engine", "nosuch", SESSION, SESSION], ["report", "--html", "/dev/null", "--engine", "nosuch", SESSION]):
     run = kvscope(*argv)
-    t.ok(one_line(run), f"kvscope {' '.join(str(w) for w in argv).replace(str(lib.ROOT), '')}", shown(run))
+    t.ok(lib.refused(run), f"kvscope {' '.join(str(w) for w in argv).replace(str(lib.ROOT), '')}", shown(run))
 
 # ---- output that cannot be written
 WRITERS = (["report", SESSION], ["report", "--json", SESSION], ["report", "--html", "-", SESSION], ["why", SESSION],
@@ -159,7 +154,7 @@ for argv in WRITERS:
 t.ok(not wrong, "a full disk is told, a closed pipe is not; neither is success", "\n".join(wrong))
 for place, said in (("/dev/full", "No space left"), ("/no/such/page.html", "No such file"), (str(folder), "Is a directory")):
     run = kvscope("report", "--html", place, SESSION)
-    t.ok(one_line(run, f"report: {place}: ", said), f"a page into {place.replace(str(t.scratch), '')}", shown(run))
+    t.ok(lib.refused(run, f"report: {place}: ", said), f"a page into {place.replace(str(t.scratch), '')}", shown(run))
 
 # ---- the width of the terminal, and locales of every kind
 DECORATED = (["report", SESSION], ["why", "--all", SESSION], ["diff", "--all", SESSION, SESSION], ["show", SESSION, "1"], ["doctor"],

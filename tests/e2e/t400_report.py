@@ -17,10 +17,6 @@ def report(*args, env=None, cwd=HERE):
     return t.command([lib.KVSCOPE, "report", *args], env={**os.environ, "NO_COLOR": "1", **(env or {})}, cwd=cwd)
 
 
-def one_line(run):
-    return run.err.startswith("kvscope: ") and run.err.count("\n") == 1
-
-
 # ---- text
 plain = report("t400_session.jsonl")
 expected = (HERE / "t400_report.txt").read_text()
@@ -85,12 +81,12 @@ bad = t.path("bad.jsonl")
 bad.write_text("this is no trace\n")
 for name, path in (("missing", t.path("none.jsonl")), ("not a trace", bad), ("a folder", t.scratch)):
     run = report(str(path))
-    t.ok(run.status == 2 and run.out == "" and one_line(run) and str(path) in run.err, f"{name}: status 2, one line",
+    t.ok(lib.refused(run, str(path)), f"{name}: status 2, one line",
          run.out + run.err)
 future = t.path("future.jsonl")
 future.write_bytes(SESSION.replace(b'"version":1', b'"version":99', 1))
 run = report(str(future))
-t.ok(run.status == 2 and one_line(run), "a version from the future is refused", run.out + run.err)
+t.ok(lib.refused(run), "a version from the future is refused", run.out + run.err)
 t.equal(report("--follow", "--json", "x").status, 2, "--follow prints no JSON")
 
 # ---- the newest trace
@@ -99,7 +95,7 @@ folder = state / "kvscope"
 folder.mkdir(mode=0o700, parents=True)
 home = {"XDG_STATE_HOME": str(state)}
 run = report(env=home)
-t.ok(run.status == 2 and one_line(run), "no trace at all: status 2", run.out + run.err)
+t.ok(lib.refused(run), "no trace at all: status 2", run.out + run.err)
 here, there = t.path("here"), t.path("there")
 here.mkdir()
 there.mkdir()
@@ -107,7 +103,7 @@ there.mkdir()
     SESSION.replace(b"/home/someone/project", os.fsencode(here)))
 (folder / "20260102T000000Z-agent-2.jsonl").write_bytes(SESSION)
 run = report("--json", env=home, cwd=here)
-t.ok(run.status == 0 and "agent-1.jsonl" in run.err and one_line(run), "the newest trace made here is taken", run.err)
+t.ok(run.status == 0 and "agent-1.jsonl" in run.err and lib.one_line(run), "the newest trace made here is taken", run.err)
 t.equal(json.loads(run.out)["traces"][0]["cwd"], str(here), "and read")
 run = report("--json", env=home, cwd=there)
 t.ok(run.status == 0 and "agent-2.jsonl" in run.err and "no trace was made in this directory" in run.err,

@@ -27,13 +27,7 @@ def conversation(turns, system_turns=False):
 
 
 def capture(bodies, *options):
-    script = t.path("requests.json")
-    script.write_text(json.dumps([("s1", None, body) for body in bodies]))
-    with t.mock(*lib.FAST) as mock:
-        run = t.run(["python3", lib.CLIENTS / "sessions.py", mock.url, script], options)
-    if run.status != 0:
-        raise RuntimeError(run.err)
-    return run.trace
+    return t.capture([("s1", None, body) for body in bodies], *options).trace
 
 
 def replay(mock, trace, *options, status=0):
@@ -166,10 +160,7 @@ with t.mock(*lib.FAST) as one, t.mock("--prefill-rate", "20000", "--decode-rate"
 # ---- side requests on a backend of their own: each main backend alone, then with it
 title = {"model": "m", "max_tokens": 50, "stream": True, "system": "Name this conversation in a few words. " * 30,
          "messages": [{"role": "user", "content": "begin"}]}
-script = t.path("requests.json")
-script.write_text(json.dumps([("s1", None, body) for body in [title, *conversation(3)]]))
-with t.mock(*lib.FAST) as mock:
-    titled = t.run(["python3", lib.CLIENTS / "sessions.py", mock.url, script]).trace
+titled = capture([title, *conversation(3)])
 with t.mock("--engine", "vllm", "--flag", "enable-prompt-tokens-details", *lib.FAST) as main, \
      t.mock("--engine", "mlx-lm", *lib.FAST) as side:
     r = replay(main, titled, "--prefill-only", "-n", "1", "--arms", "off,asis", "-b", "side=" + side.url)
@@ -201,14 +192,11 @@ with t.mock("--engine", "vllm", "--flag", "enable-prompt-tokens-details", *lib.F
     t.ok(sorted(row[0].split(" at ")[1] for row in rows) == sorted(modes) and rows[0][-1] == "1.00", "the page ranks them, too", rows)
 
 # ---- several sessions: side by side, where they are not cold; from eight on they are what the interval is over
-script = t.path("requests.json")
 talks = [conversation(2) for _ in range(8)]
 for k, talk in enumerate(talks):
     for body in talk:
         body["system"][1]["text"] += f" Session {k}."
-script.write_text(json.dumps([(f"session-{k}", None, talk[n]) for n in range(2) for k, talk in enumerate(talks)]))
-with t.mock(*lib.FAST) as mock:
-    many = t.run(["python3", lib.CLIENTS / "sessions.py", mock.url, script]).trace
+many = t.capture([(f"session-{k}", None, talk[n]) for n in range(2) for k, talk in enumerate(talks)]).trace
 with t.mock("--prefill-rate", "50000", "--decode-rate", "0", "--parallel", "8", "--head", "system") as mock:
     r = replay(mock, many, "--prefill-only", "-n", "2", "--arms", "off,asis")
     spans = {e["sha256"]: (e["times_ns"]["head_complete"], e["times_ns"]["end"]) for e in mock.bodies()}

@@ -25,11 +25,7 @@ bodies = []
 for _ in range(4):
     bodies.append(c.request())
     c.work()
-script = t.path("requests.json")
-script.write_text(json.dumps([("s1", None, body) for body in bodies]))
-with t.mock(*lib.FAST) as mock:
-    captured = t.run(["python3", lib.CLIENTS / "sessions.py", mock.url, script])
-trace = captured.trace
+trace = t.capture([("s1", None, body) for body in bodies]).trace
 
 
 class Fake:
@@ -197,12 +193,12 @@ for options, words in ((["--arms", "foo"], '"foo"'), (["--fix", "foo"], '"foo"')
                        (["--html", t.scratch], "Is a directory"), (["-b", "side=" + fake.url, "-b", "side=" + fake.url], "not two"),
                        (["-b", "http://me:secret@127.0.0.1:9"], "must not hold"), ([empty], "empty.jsonl: no trace")):
     run = t.command([lib.KVSCOPE, "replay", "-b", fake.url, "--prefill-only", *options, *([] if options == [empty] else [trace])], env=ENV)
-    t.ok(run.status == 2 and words in run.err and "secret" not in run.err and not run.out and len(run.err.splitlines()) == 1,
+    t.ok(lib.refused(run, words) and "secret" not in run.err,
          f"replay {' '.join(o if isinstance(o, str) else o.name for o in options)}: one line, status 2", run.out + run.err)
 for argv_of, words in (([], "--backend URL"), (["-b", "side=" + fake.url], "--backend URL"), (["-b", "http://127.0.0.1:9"], "connect"),
                        (["-b", fake.url, headed], "no request to replay")):
     run = t.command([lib.KVSCOPE, "replay", *argv_of, *([] if headed in argv_of else [trace])], env=ENV)
-    t.ok(run.status == 2 and words in run.err and not run.out and len(run.err.splitlines()) == 1, f"... {words}", run.out + run.err)
+    t.ok(lib.refused(run, words), f"... {words}", run.out + run.err)
 t.equal(len(fake.seen()), before, "and nothing was sent")
 
 # ---- a page that cannot be written in the end loses nothing of the result

@@ -18,10 +18,7 @@ bodies = []
 for _ in range(4):
     bodies.append(c.request())
     c.work()
-script = t.path("requests.json")
-script.write_text(json.dumps([("s1", None, body) for body in bodies]))
-with t.mock(*lib.FAST) as mock:
-    trace = t.run(["python3", lib.CLIENTS / "sessions.py", mock.url, script]).trace
+trace = t.capture([("s1", None, body) for body in bodies]).trace
 
 TOKENIZERS = {"llama.cpp", "vllm", "sglang", "anthropic"}
 # engine, flags, options; what it must be called, how cold, converted, verdict of both arms, reuse expected in asis
@@ -164,9 +161,7 @@ for n in range(3):
     talk.rules = f"Turn {n}. " + talk.rules
     bodies.append(talk.request())
     talk.work()
-script.write_text(json.dumps([("s1", None, body) for body in bodies]))
-with t.mock(*lib.FAST) as mock:
-    trace = t.run(["python3", lib.CLIENTS / "sessions.py", mock.url, script]).trace
+trace = t.capture([("s1", None, body) for body in bodies]).trace
 with t.mock(*lib.FAST, "--engine", "openai", "--head", "system") as mock:
     mock_options = ("--prefill-only", "-n", "1", "--arms", "off,asis", "-b", mock.url, trace)
     r = json.loads(t.command([lib.KVSCOPE, "replay", "--json", *mock_options], env=ENV).out)

@@ -95,10 +95,8 @@ with t.mock("--prefill-rate", str(RATE), "--decode-rate", "200") as mock:
     t.ok(max(e["prompt_tokens"] for e in bodies[-8:]) > 500, "--system FILE is sent")
     c = sessions.Conversation(random.Random(3), "bench")
     c.say("begin")
-    script = t.path("requests.json")
-    script.write_text(json.dumps([("s1", None, c.request())]))
-    trace = t.run(["python3", lib.CLIENTS / "sessions.py", mock.url, script]).trace
-    sent = mock.bodies()[-1]["prompt_tokens"]
+    captured = t.capture([("s1", None, c.request())])
+    trace, sent = captured.trace, captured.exchanges()[0]["response"]["usage"]["input_tokens"]
     r = bench(mock.url, "--from-trace", trace, "-n", "1", "--max-tokens", "1")
     t.ok(0.5 * sent < r["sizes"][0]["prompt_with"] < 1.5 * sent, "--from-trace sends the captured system prompt and tools",
          (sent, r["sizes"][0]["prompt_with"]))
@@ -148,7 +146,7 @@ for options, words in ((("-b", url), "connect"), (("--query-tokens", "12,x"), "-
                        (("-b", "ftp://x"), "--backend"), (("-b", url, "--out", __file__), "not a directory"),
                        (("-b", url, "--out", "/nonexistent/out"), "/nonexistent/out: no such file"), (("stray",), "stray"), (("--engine", "nobody", "-b", url), "nobody")):
     run = t.command([lib.KVSCOPE, "bench", *options], env=ENV)
-    t.ok(run.status == 2 and words in run.err.lower() and not run.out and len(run.err.splitlines()) == 1,
+    t.ok(lib.refused(run) and words in run.err.lower(),
          f"{' '.join(map(str, options))}: one line, status 2", run.out + run.err)
 
 t.done()
