@@ -10,6 +10,9 @@
 
 #include <curl/curl.h>
 
+/* Of one event of a stream. */
+#define TRANSFER_EVENT_MAX ((size_t)16 << 20)
+
 struct transfer {
 	CURL *easy;
 	struct curl_slist *headers;
