@@ -236,7 +236,8 @@ static void shorten(struct replay *r, const struct session_settings *s)
 
 	r->options.cold_sample = 0;
 	replay_size(r, &requests, &tokens, &seconds);
-	if (!s->quick && (s->full || seconds <= LONG_S))
+	/* NaN: how fast it is could not be told, and nothing is cut down for it. */
+	if (!s->quick && (s->full || !(seconds > LONG_S)))
 		return;
 	if (!s->arms_given && r->narms > 1 && r->arms[r->narms - 1].kind == ARM_ASIS2) {
 		r->narms--;
@@ -244,7 +245,7 @@ static void shorten(struct replay *r, const struct session_settings *s)
 			"without arm asis2, to save time: the noise floor is that of asis from one repeat to the next");
 		replay_size(r, &requests, &tokens, &seconds);
 	}
-	if (!s->quick && seconds <= LONG_S)
+	if (!s->quick && !(seconds > LONG_S))
 		return;
 	r->options.cold_sample = QUICK_COLD;
 	if (r->options.repeats > QUICK_REPEATS)

@@ -79,6 +79,12 @@ off = run.result["arms"]["off"]
 t.ok(run.status == 0 and off["verification"]["verdict"] == "not verified by the engine" and off["tokens"]["cached"] is None,
      "no count is no proof, and not 0", off)
 
+# ---- no counts at all: how long it takes is not known, which is not "too long"
+fake.change(cached="nothing")
+run = replay(fake, "-n", "4", "--arms", "off,asis")
+t.ok(run.status == 0 and run.result["repeats"] == 4 and not run.result["sampled"] and "about -" in run.err and "quick" not in run.err,
+     "a duration that is not known cuts nothing down", run.err)
+
 # ---- requests that fail are errors, not samples
 fake.change(status=400, body='{"error":{"type":"exceed_context_size_error","message":"too long"}}')
 run = replay(fake, "-n", "1", "--arms", "asis")

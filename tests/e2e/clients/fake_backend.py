@@ -6,7 +6,7 @@
 
 answers on a free port of 127.0.0.1, which it prints. The behaviour is read again for each request:
 
-    cached       cached tokens that are reported, "absent" for none; or "prefix": what a cache that holds would find
+    cached       cached tokens that are reported, "absent" for none, "nothing": nor any other count; or "prefix": what a cache that holds would find
     prompt       prompt tokens that are reported
     status, body, headers   of the answer, in place of a good one; `times`: only so often
     cut          the stream breaks off after its first delta
@@ -82,7 +82,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if small:
             prompt = 700
             cached = min(cached, 0) if isinstance(cached, int) else cached
-        if cached == "absent":
+        if cached == "nothing":
+            usage = {}
+        elif cached == "absent":
             usage = {"input_tokens": prompt}
         else:
             usage = {"input_tokens": prompt - cached, "cache_read_input_tokens": cached}
