@@ -62,6 +62,7 @@ def both(name, cause, play, due, options=(), engine=PLAIN, allowed=(), always=()
     # Where the billing block is another one with every request nothing holds anyhow.
     if not causes(said[1]):
         t.ok(kept[1] and kept[0] != due, f"{name}: the cache held only {'when undone' if due else 'twice'}", kept)
+    return said[0]
 
 
 # ---- between two runs of one conversation: another way of starting, another prompt, another place
@@ -98,6 +99,63 @@ if ALL:
          goes_on)
     both("MCP servers in another order", "tools_reordered",
          continued(servers(""), servers("", ("weigh", "measure"))), version <= [2, 1, 42])
+
+USAGE, NO_BLOCK = ("CLAUDE_CODE_ENABLE_TOKEN_USAGE_ATTACHMENT", "1"), ("CLAUDE_CODE_ATTRIBUTION_HEADER", "0")
+
+
+def usage(s, undone):
+    settings = [NO_BLOCK] if undone else [NO_BLOCK, USAGE]
+    s.run("Please look around here.", settings=settings)
+    s.run("--continue", "And again.", settings=settings)
+
+
+if ALL:
+    # The reminder goes from the first message, and from the result of a tool.
+    said = both("reminders of used tokens", "reminder_changed", usage, [2, 0, 0] < version < [2, 1, 69],
+                allowed=["reminder_folded_into_tool_result"])
+    if "reminder_changed" in causes(said):
+        t.ok("reminder_folded_into_tool_result" in causes(said), "reminders of used tokens: the one in a result, too", said)
+        provoked["reminder_folded_into_tool_result"] = VERSION
+
+# ---- a context that the conversation outgrows; a template with the tools in front of the last question
+
+look = {"tool_use": {"name": "Bash", "input": {"command": "seq 1000 1100"}}}
+looks = t.path("looks.json")
+looks.write_text(json.dumps({"turns": [[{"text": "I look."}, look], [{"text": "A README."}]] * 3}))
+
+
+def cut(room, like):
+    """A conversation that outgrows a context of so many tokens more than the first prompt of one like it, and what is said."""
+    context = main_log(like)[0]["prompt_tokens"] + room
+    s = claude_why.Session(t, command, "ollama+plain", script=looks,
+                           options=("--engine", "ollama", "--flag", f"OLLAMA_CONTEXT_LENGTH={context}"))
+    s.talk("Please look around here.", "And again.", "A third time.", settings=[NO_BLOCK])
+    s.mock.stop()
+    return s
+
+
+like = claude_why.Session(t, command, "llama.cpp+mistral", script=looks, options=("--no-report",))
+like.talk("Please look around here.", "And again.", "A third time.", settings=[NO_BLOCK])
+like.mock.stop()
+misses, undone = like.why(), like.why("llama.cpp+llama3")
+moved = [m for m in misses if m["cause"] == "tools_moved_by_template"]
+for m in misses:
+    print(f"#   tools before the last question: {m['cause']} {m['behind']} at {m['path']}, {m['lost_tokens']} tokens")
+t.ok(len(moved) == 2 and causes(misses) <= {"tools_moved_by_template", *ALWAYS},
+     "tools before the last question: tools_moved_by_template, and nothing else", misses)
+t.ok(not causes(undone) - ALWAYS, "tools at the head: quiet", undone)
+provoked.update({"tools_moved_by_template": VERSION} if moved else {})
+
+for room in (400, 100000) if ALL else (400,):
+    s = cut(room, like)
+    misses, counts = s.why(), [e["prompt_tokens"] for e in main_log(s)]
+    shrank = any(b < a for a, b in zip(counts, counts[1:]))
+    for m in misses:
+        print(f"#   {room} tokens more: {m['cause']} {m['behind']}, {m['prompt_tokens']} tokens")
+    t.equal(("prompt_truncated" in causes(misses), causes(misses) <= {"prompt_truncated", *ALWAYS}), (shrank, True),
+            f"a context of {room} tokens more: {'cut, and said' if room < 1000 else 'quiet'}")
+    t.equal(shrank, room < 1000, "as the mock counts it")
+    provoked.update({"prompt_truncated": VERSION} if "prompt_truncated" in causes(misses) else {})
 
 # ---- thinking: a template that drops it, and a cache that cannot be cut back
 
