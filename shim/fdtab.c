@@ -51,6 +51,7 @@ struct conn *conn_new(uint64_t cookie, uint32_t *slot)
 		atomic_store_explicit(&c->tx, 0, memory_order_relaxed);
 		atomic_store_explicit(&c->rx, 0, memory_order_relaxed);
 		atomic_store_explicit(&c->talked, 0, memory_order_relaxed);
+		atomic_store_explicit(&c->summed, 0, memory_order_relaxed);
 		/* What is untold is the former owner's, and seen to be. */
 		atomic_store_explicit(&c->sent.window_ns, 0, memory_order_relaxed);
 		atomic_store_explicit(&c->received.window_ns, 0, memory_order_relaxed);

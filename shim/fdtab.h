@@ -43,13 +43,15 @@ struct sum {
 	_Atomic uint32_t calls;     /* of the window that made a record */
 };
 
+/* What a recorded call looks at lies in one cache line. */
 struct conn {
-	_Atomic uint64_t word;
+	_Alignas(64) _Atomic uint64_t word;
 	uint64_t cookie;         /* SO_COOKIE: what the socket is, whatever its number */
 	_Atomic uint64_t tx;     /* bytes sent so far, but for those untold; offset of the next */
 	_Atomic uint64_t rx;     /* bytes received */
 	_Atomic uint32_t state;  /* enum kvs_class, or CONN_BUSY */
-	_Atomic uint32_t talked; /* a first send has at least begun */
+	_Atomic uint16_t talked; /* a first send has at least begun */
+	_Atomic uint16_t summed; /* a call was ever added up */
 	struct prefix *prefix;   /* NULL: none; owned by whoever made the state CONN_BUSY */
 	struct sum sent, received;
 };

@@ -56,6 +56,9 @@ bool sum_add(uint32_t slot, struct sum *s, uint64_t n, uint64_t now_ns)
 	/* Acquire, here and where the exchange fails: who sees another owner's sum sees in conn_lives that he is that.
 	 */
 	uint64_t mine = owner_of(slot), sum, old = atomic_load_explicit(&s->untold, memory_order_acquire);
+	_Atomic uint16_t *summed = &conn_of(slot)->summed;
+	if (!atomic_load_explicit(summed, memory_order_relaxed))
+		atomic_store_explicit(summed, 1, memory_order_relaxed);
 	STEP(1);
 	do {
 		sum = (old & ~BYTES_MASK) == mine ? (old & BYTES_MASK) + n : n;

@@ -38,8 +38,7 @@ void sum_write(struct conn *c, int fd);
 /* Writes what is untold in both directions of a pinned connection. Between record_enter and record_leave. */
 static inline void sum_tell(struct conn *c, int fd)
 {
-	if ((atomic_load_explicit(&c->sent.untold, memory_order_relaxed) |
-	     atomic_load_explicit(&c->received.untold, memory_order_relaxed)) != 0)
+	if (atomic_load_explicit(&c->summed, memory_order_relaxed))
 		sum_write(c, fd);
 }
 /* The same of all connections, in sections of its own. */
