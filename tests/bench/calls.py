@@ -97,8 +97,9 @@ def main():
             recorded(t, rounds, what, size)
     recorded(t, rounds, "send", 4096, True)
     print("  watched")
-    for what in ("send", "recv"):
-        watched(t, rounds, what, 64)
+    for size in SIZES:
+        for what in ("send", "recv"):
+            watched(t, rounds, what, size)
     print("  check: getsockopt(SO_COOKIE) after the call. memcpy: to memory that another process has read, until the bytes are there.\n"
           "  rest: recorded less plain call, check and memcpy, call by call in turn in one process; (returned): the same against a\n"
           "  memcpy that is only waited for until it returns, its bytes still under way. first pass: of a process through the ring.\n"
