@@ -45,7 +45,7 @@ with Interactive(t, command, ENGINE, script=script,
     follower_says = t.path("follow.txt")
     with open(follower_says, "wb") as out:
         follower = subprocess.Popen([lib.KVSCOPE, "report", "--follow", s.trace], stdout=out, stderr=out,
-                                    env={**os.environ, "NO_COLOR": "1"})
+                                    env={**os.environ, "NO_COLOR": "1"}, start_new_session=True)
     t.processes.append(follower)
 
     s.ask("Please look around here.", "turns[1]")
