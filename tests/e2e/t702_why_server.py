@@ -100,6 +100,21 @@ trace, counts = play(again, restart)
 got = misses(trace)
 t.ok([(m["cause"], m["expected"], m["side"]) for m in got] == [("restart", True, "server")],
      "a 503, then nothing reused: the server was restarted, which is expected", got)
+
+
+def broken_off(trace, by):
+    """The 503 as an answer that has begun and was broken off."""
+    lines = [json.loads(line) for line in trace.read_text().splitlines()]
+    for x in lines:
+        if x["type"] == "exchange" and x["response"]["status"] == 503:
+            x["response"] |= {"status": 200, "error": f"the {by} closed the connection", "stop_reason": None}
+    out = t.path("broken.jsonl")
+    out.write_text("\n".join(map(json.dumps, lines)) + "\n")
+    return out
+
+
+t.equal([causes(broken_off(trace, by)) for by in ("server", "client")], [{"restart": 1}, {"unknown": 1}],
+        "so does an answer that the server broke off; a person who interrupts one is no failure")
 trace, counts = play(main)
 t.equal(causes(trace), {}, "the same without the restart is quiet")
 
