@@ -16,8 +16,8 @@
  *
  * The owner is the pid xor the generation of the connection's entry. A child made by fork has a copy of what its parent
  * has not told yet, and a call that ends after its connection adds to an entry that is another's by now: by the owner
- * both are seen not to be one's own. So a call can be added without pinning the entry, which would cost more than all
- * the rest.
+ * both are seen not to be one's own. So a call can be added without pinning the entry, which would take two locked
+ * instructions more.
  *
  * No locks, no system calls, async-signal-safe.
  */
