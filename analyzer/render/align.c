@@ -41,8 +41,9 @@ static size_t equal_run(const struct side *old, size_t i, const struct side *new
 	while (shift == 0 && n + BLOCK <= max &&
 	       memcmp(old->list + i + n, new->list + k + n, BLOCK * sizeof(*old->list)) == 0)
 		n += BLOCK;
-	while (n < max && same_part(old, i + n, new, k + n) &&
-	       (new->list[k + n].message - old->list[i + n].message == shift || !is_message(new, k + n)))
+	const struct trace_prompt_part *a = old->list + i, *b = new->list + k;
+	while (n < max && a[n].part == b[n].part && a[n].index == b[n].index &&
+	       (b[n].message - a[n].message == shift || !is_message(new, k + n)))
 		n++;
 	return n;
 }

@@ -61,6 +61,11 @@ static int kind_of(const struct prompts *p, uint32_t symbol)
 	return symbol == SYMBOL_BILLING ? PART_KINDS : (int)prompt_tree_symbol_of(p->tree, symbol)->kind;
 }
 
+static int kind_in(const struct trace *t, uint32_t part, uint32_t symbol)
+{
+	return symbol == SYMBOL_BILLING ? PART_KINDS : (int)t->parts[part].kind;
+}
+
 /* Finds the stretches of one kind again, from those that begin at a part or behind it. */
 static int find_stretches(const struct prompts *p, struct prompts_path *path, size_t from)
 {
@@ -84,8 +89,8 @@ static int find_stretches(const struct prompts *p, struct prompts_path *path, si
  * Takes a prompt's symbols in; *kept, its parts that it begins with and the path's prompt too, grows by what a model
  * sees as equal behind them (another billing line, a marker that moved).
  */
-static int read_symbols(const struct prompts *p, struct prompts_path *path, const struct trace_prompt_part *parts,
-			size_t n, size_t *kept, const uint32_t *of_part)
+static int read_symbols(const struct prompts *p, struct prompts_path *path, const struct trace *t,
+			const struct trace_prompt_part *parts, size_t n, size_t *kept, const uint32_t *of_part)
 {
 	size_t both = n < path->n ? n : path->n, i = *kept, other = SIZE_MAX;
 	uint32_t *symbols = array_grow(path->symbols, &path->capacity, n + 1, sizeof(*symbols));
@@ -95,13 +100,17 @@ static int read_symbols(const struct prompts *p, struct prompts_path *path, cons
 	while (i < both && symbols[i] == of_part[parts[i].part])
 		i++;
 	*kept = i;
-	for (; i < both; i++) {
-		uint32_t symbol = of_part[parts[i].part];
-		if (symbols[i] == symbol)
-			continue;
-		if (other == SIZE_MAX && kind_of(p, symbol) != kind_of(p, symbols[i]))
-			other = i;
-		symbols[i] = symbol;
+	for (size_t k = 0; k < path->nstretches && i < both; k++) {
+		const struct prompts_stretch *s = &path->stretches[k];
+		size_t end = k + 1 < path->nstretches && s[1].at < both ? s[1].at : both;
+		for (; i < end; i++) {
+			uint32_t symbol = of_part[parts[i].part];
+			if (symbols[i] == symbol)
+				continue;
+			if (other == SIZE_MAX && kind_in(t, parts[i].part, symbol) != s->kind)
+				other = i;
+			symbols[i] = symbol;
+		}
 	}
 	for (; i < n; i++)
 		symbols[i] = of_part[parts[i].part];
@@ -128,12 +137,13 @@ static bool sort(const struct prompts_path *path, size_t kept, struct tree_kind 
 }
 
 /* kept: parts that it begins with and the path's prompt too. */
-static int add_exchange(struct prompts *p, struct prompts_path *path, const struct trace_prompt_part *parts, size_t n,
-			size_t kept, const uint32_t *of_part, struct prompts_place *place)
+static int add_exchange(struct prompts *p, struct prompts_path *path, const struct trace *t,
+			const struct trace_prompt_part *parts, size_t n, size_t kept, const uint32_t *of_part,
+			struct prompts_place *place)
 {
 	struct tree_kind kinds[PART_KINDS];
 
-	if (read_symbols(p, path, parts, n, &kept, of_part) < 0)
+	if (read_symbols(p, path, t, parts, n, &kept, of_part) < 0)
 		return -1;
 	bool together = sort(path, kept, kinds, &place->has_billing);
 	place->has_prompt = kinds[PART_TOOL].n || kinds[PART_SYSTEM].n || kinds[PART_MESSAGE].n;
@@ -181,7 +191,7 @@ int prompts_add(struct prompts *p, report_prompt_fn *prompt, struct trace *t, st
 		if (n == 0)
 			continue;
 		struct prompts_path *path = &p->paths[prompts_path_number(&t->exchanges[i])];
-		if (add_exchange(p, path, parts, n, parts_kept(path, t, i, n), of_part, &places[i]) < 0)
+		if (add_exchange(p, path, t, parts, n, parts_kept(path, t, i, n), of_part, &places[i]) < 0)
 			goto out;
 		/* Of prompts that come from elsewhere the trace says nothing. */
 		path->trace = prompt == trace_prompt ? t : NULL;

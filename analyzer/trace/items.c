@@ -127,6 +127,50 @@ static int append_item(const struct trace *t, struct item_list *list, struct las
 	return 0;
 }
 
+/*
+ * Appends items [from, from + n) of another list (or of what was cut off this one), whose parts are `places`: all at
+ * once where they are messages that stand behind one another as they did. Room is there. Returns how many were
+ * appended.
+ */
+static size_t append_run(const struct trace *t, struct item_list *list, struct last_parts *last,
+			 const struct item *items, size_t n, const struct trace_prompt_part *places)
+{
+	struct trace_prompt_part *to = list->prompt + list->nprompt;
+	size_t begin = 0, parts = 0, at = list->nprompt;
+
+	/* The first part is placed by itself and says by how much all others move. */
+	while (begin < n && items[begin].part == BODY_LITERAL)
+		begin++;
+	if (begin == n || t->parts[items[begin].part].kind != PART_MESSAGE)
+		return 0;
+	size_t before = last_part(t, list, last, PART_MESSAGE);
+	struct trace_prompt_part first = place_of(&items[begin], before == SIZE_MAX ? NULL : &list->prompt[before]);
+	const struct trace_prompt_part *was = places;
+	uint32_t shift = first.message - was->message;
+	if (first.index != was->index)
+		return 0;
+	size_t most = items[n - 1].part_at + (items[n - 1].part != BODY_LITERAL) - items[begin].part_at;
+	while (parts < most && t->parts[was[parts].part].kind == PART_MESSAGE) {
+		to[parts] = (struct trace_prompt_part){was[parts].part, was[parts].message + shift, was[parts].index};
+		parts++;
+	}
+	size_t count = n;
+	while (count > 0 &&
+	       items[count - 1].part_at + (items[count - 1].part != BODY_LITERAL) > items[begin].part_at + parts)
+		count--;
+	uint32_t moved = (uint32_t)at - items[begin].part_at;
+	memcpy(list->items + list->n, items, count * sizeof(*items));
+	for (size_t i = 0; i < count; i++)
+		list->items[list->n + i].part_at += moved;
+	list->n += count;
+	list->nprompt += parts;
+	if (list->first[PART_MESSAGE] == SIZE_MAX)
+		list->first[PART_MESSAGE] = at;
+	last->known[PART_MESSAGE] = true;
+	last->at[PART_MESSAGE] = list->nprompt - 1;
+	return count;
+}
+
 /* The first n items of another list, all at once. */
 static int copy_head(struct item_list *to, const struct item_list *from, size_t n)
 {
@@ -189,9 +233,15 @@ static size_t head_in_place(const struct indexed_exchange *at, uint32_t *segment
 	return kept;
 }
 
-/* The segments of an exchange from the one given on; base: the items of its base from the number `from` on. */
+/* Shorter ones are not worth the trouble. */
+#define RUN_MIN 32
+
+/*
+ * The segments of an exchange from the one given on; base: the items of its base from the number `from` on, places:
+ * where all parts of its base stand, or NULL.
+ */
 static int append_segments(const struct trace *t, uint32_t exchange, uint32_t segment, const struct item *base,
-			   size_t from, struct item_list *to)
+			   size_t from, const struct trace_prompt_part *places, struct item_list *to)
 {
 	const struct indexed_exchange *at = &t->index->exchanges[exchange];
 	struct last_parts last = {{false}, {0}};
@@ -210,7 +260,17 @@ static int append_segments(const struct trace *t, uint32_t exchange, uint32_t se
 		};
 		if (s->kind != SEGMENT_COPY && append_item(t, to, &last, item) < 0)
 			return -1;
-		for (size_t k = 0; s->kind == SEGMENT_COPY && k < s->count; k++) {
+		size_t k = 0;
+		if (s->kind == SEGMENT_COPY && s->count >= RUN_MIN && places && from == 0) {
+			const struct item *run = base + s->start;
+			struct trace_prompt_part *room =
+				array_grow(to->prompt, &to->prompt_capacity, to->nprompt + s->count + 1, sizeof(*room));
+			if (!room)
+				return -1;
+			to->prompt = room;
+			k = append_run(t, to, &last, run, s->count, places + run->part_at);
+		}
+		for (; s->kind == SEGMENT_COPY && k < s->count; k++) {
 			size_t number = s->start + k;
 			if (append_item(t, to, &last, number < from ? to->items[number] : base[number - from]) < 0)
 				return -1;
@@ -309,7 +369,7 @@ static int take_over(const struct trace *t, uint32_t exchange, size_t kept, uint
 	list->kept = kept;
 	list->exchange = INDEX_NONE;
 	cut(list, kept);
-	if (append_segments(t, exchange, segment, saved, kept, list) < 0) {
+	if (append_segments(t, exchange, segment, saved, kept, NULL, list) < 0) {
 		empty(list);
 		return -1;
 	}
@@ -323,7 +383,7 @@ static int copy_from(const struct trace *t, uint32_t exchange, const struct item
 	empty(to);
 	if (kept && copy_head(to, base, kept) < 0)
 		return -1;
-	return append_segments(t, exchange, kept ? 1 : 0, base ? base->items : NULL, 0, to);
+	return append_segments(t, exchange, kept ? 1 : 0, base ? base->items : NULL, 0, base ? base->prompt : NULL, to);
 }
 
 /* The list of an exchange that another was made from lately, made again. NULL: there is none, or no memory. */

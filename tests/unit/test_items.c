@@ -147,6 +147,68 @@ static void test_any_order(void **state)
 		free(all[i].parts);
 }
 
+/* The parts of a body, read from the body itself, stand where the reader of the trace says. */
+static size_t check_by_body(struct trace *t, size_t exchange)
+{
+	const struct trace_prompt_part *parts;
+	struct prompt_request request;
+	struct prompt prompt;
+	struct buf body, text;
+	const char *what;
+	size_t n, offset;
+
+	buf_init(&body, 1 << 26);
+	buf_init(&text, 1 << 26);
+	prompt_init(&prompt);
+	assert_int_equal(trace_request_body(t, exchange, &body, error, sizeof(error)), 0);
+	assert_int_equal(
+		prompt_parse(t->exchanges[exchange].api, buf_str(&body), NULL, &prompt, &request, &what, &offset), 0);
+	assert_int_equal(trace_prompt(t, exchange, &parts, &n, error, sizeof(error)), 0);
+	assert_int_equal(n, prompt.nparts);
+	for (size_t i = 0; i < n; i++) {
+		assert_int_equal(parts[i].message, prompt.parts[i].message);
+		assert_int_equal(parts[i].index, prompt.parts[i].index);
+		buf_reset(&text);
+		assert_int_equal(trace_part_text(t, parts[i].part, &text, error, sizeof(error)), 0);
+		assert_int_equal(text.n, prompt.parts[i].bytes);
+		assert_memory_equal(text.p, body.p + prompt.parts[i].offset, text.n);
+	}
+	prompt_release(&prompt);
+	buf_release(&text);
+	buf_release(&body);
+	return n;
+}
+
+/* Long conversations whose beginning is forgotten step by step, so that all of the rest stands elsewhere. */
+static void test_window(void **state)
+{
+	(void)state;
+	enum { LONG_TURNS = 40 };
+	struct trace_writer *w = open_writer(CONTENT_FULL);
+	struct trace t;
+	size_t most = 0;
+
+	for (unsigned kind = 0; kind < 3; kind++) {
+		struct conversation c = {.session = kind ? "b" : "a", .seed = kind, .messages = 81, .text_size = 30};
+		for (unsigned turn = 0; turn < LONG_TURNS; turn++) {
+			write_next(w, &c, 1 + kind * LONG_TURNS + turn);
+			c.messages += 2;
+			c.skipped += kind == 0 || turn % 3 == 0 ? 2 : 0;
+			c.first += kind == 2 && turn % 5 == 4;
+		}
+	}
+	close_writer(w);
+	read_trace(&t);
+	for (size_t i = 0; i < t.nexchanges; i++) {
+		size_t n = check_by_body(&t, i);
+		most = n > most ? n : most;
+	}
+	for (size_t i = 0; i < t.nexchanges; i += 7)
+		check_by_body(&t, (i * 13 + 5) % t.nexchanges);
+	assert_true(most > 64);
+	trace_release(&t);
+}
+
 /* A part that takes another's place and says that it goes on with the message before: all behind it stand elsewhere. */
 static void test_other_place(void **state)
 {
@@ -198,6 +260,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_any_order),
+		cmocka_unit_test(test_window),
 		cmocka_unit_test(test_other_place),
 	};
 	return cmocka_run_group_tests_name("items", tests, make_folder, remove_folder) != 0;
