@@ -31,18 +31,25 @@ static size_t first_request(const struct replay *r, const struct target *t)
  */
 static void look_for(const struct replay *r, const struct target *target, bool *tools, bool *system_turns)
 {
+	const struct trace *last_trace = NULL;
+	size_t last = 0;
+
 	*tools = *system_turns = false;
-	for (size_t i = 0; i < r->plan->n; i++) {
+	for (size_t i = 0; i < r->plan->n && !(*tools && *system_turns); i++) {
 		const struct report_exchange *e = &r->report->exchanges[r->plan->requests[i].exchange];
 		struct trace *t = &r->report->traces[e->trace];
 		const struct trace_prompt_part *prompt;
-		size_t n;
+		size_t n, number = (size_t)(e->x - t->exchanges);
 		char error[128];
 		if (replay_target(r, i) != target)
 			continue;
-		if (trace_prompt(t, (size_t)(e->x - t->exchanges), &prompt, &n, error, sizeof(error)) < 0)
+		if (trace_prompt(t, number, &prompt, &n, error, sizeof(error)) < 0)
 			continue;
-		for (size_t k = 0; k < n; k++) {
+		/* What it begins with like the last one has been looked at. */
+		size_t kept = t == last_trace ? trace_prompt_kept(t, number, last) : 0;
+		last_trace = t;
+		last = number;
+		for (size_t k = kept; k < n; k++) {
 			const struct trace_part *part = &t->parts[prompt[k].part];
 			*tools = *tools || part->kind == PART_TOOL;
 			*system_turns = *system_turns || (part->kind == PART_MESSAGE && part->role == ROLE_SYSTEM);

@@ -8,6 +8,8 @@
 
 /* Stands for the billing block, which no comparison sees. */
 #define SYMBOL_BILLING (TREE_NONE - 1)
+/* Parts that are compared at once. */
+#define BLOCK 64
 
 int prompts_init(struct prompts *p)
 {
@@ -21,6 +23,7 @@ void prompts_release(struct prompts *p)
 	for (size_t i = 0; i < PROMPTS_PATHS; i++) {
 		tree_path_release(&p->paths[i].path);
 		free(p->paths[i].symbols);
+		free(p->paths[i].parts);
 		free(p->paths[i].stretches);
 	}
 	names_release(&p->billing);
@@ -85,6 +88,17 @@ static int find_stretches(const struct prompts *p, struct prompts_path *path, si
 	return 0;
 }
 
+/* Keeps the parts from one on, of which many stand there already. */
+static void keep_parts(struct trace_prompt_part *own, const struct trace_prompt_part *parts, size_t from, size_t both,
+		       size_t n)
+{
+	for (; from + BLOCK <= both; from += BLOCK)
+		if (memcmp(own + from, parts + from, BLOCK * sizeof(*own)) != 0)
+			memcpy(own + from, parts + from, BLOCK * sizeof(*own));
+	if (n > from)
+		memcpy(own + from, parts + from, (n - from) * sizeof(*own));
+}
+
 /*
  * Takes a prompt's symbols in; *kept, its parts that it begins with and the path's prompt too, grows by what a model
  * sees as equal behind them (another billing line, a marker that moved).
@@ -97,13 +111,24 @@ static int read_symbols(const struct prompts *p, struct prompts_path *path, cons
 	if (!symbols)
 		return -1;
 	path->symbols = symbols;
+	struct trace_prompt_part *own = array_grow(path->parts, &path->parts_capacity, n + 1, sizeof(*own));
+	if (!own)
+		return -1;
+	path->parts = own;
 	while (i < both && symbols[i] == of_part[parts[i].part])
 		i++;
+	size_t from = *kept;
 	*kept = i;
 	for (size_t k = 0; k < path->nstretches && i < both; k++) {
 		const struct prompts_stretch *s = &path->stretches[k];
 		size_t end = k + 1 < path->nstretches && s[1].at < both ? s[1].at : both;
 		for (; i < end; i++) {
+			/* Many at a time, where they are the very same ones. */
+			if (i % BLOCK == 0 && path->trace == t && i + BLOCK <= end &&
+			    memcmp(own + i, parts + i, BLOCK * sizeof(*own)) == 0) {
+				i += BLOCK - 1;
+				continue;
+			}
 			uint32_t symbol = of_part[parts[i].part];
 			if (symbols[i] == symbol)
 				continue;
@@ -114,6 +139,7 @@ static int read_symbols(const struct prompts *p, struct prompts_path *path, cons
 	}
 	for (; i < n; i++)
 		symbols[i] = of_part[parts[i].part];
+	keep_parts(own, parts, path->trace == t ? from : 0, both, n);
 	path->n = n;
 	return find_stretches(p, path, other < both ? other : both);
 }

@@ -21,8 +21,9 @@ struct prompts_path {
 	struct tree_path path;
 	const struct trace *trace; /* NULL: none */
 	size_t exchange;
-	uint32_t *symbols; /* one per part, in wire order */
-	size_t n, capacity;
+	uint32_t *symbols;               /* one per part, in wire order */
+	struct trace_prompt_part *parts; /* of the trace */
+	size_t n, capacity, parts_capacity;
 	struct prompts_stretch *stretches;
 	size_t nstretches, stretches_capacity;
 };

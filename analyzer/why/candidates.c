@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "why/candidates.h"
 
-#include "why/server.h"
+#include "why/candidate_rules.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,29 +10,10 @@
 /* A cached count may differ from what was matched by a block and a generation prompt; a matched one by this share. */
 #define SLACK_TOKENS 64
 #define SLACK_SHARE 16
-/* Different heads of prompts that are compared one with the other. */
-#define HEADS_MAX 64
-/* The coarsest granularity of reuse of all engines. */
-#define COARSEST_BLOCK 16
-
-/* What is in the traces that rules can make a difference to. */
-struct features {
-	bool tools, turns, thinking, text, results; /* any such parts */
-	bool billing;                               /* several attribution blocks */
-	bool heads;   /* tools or system prompt differ within a conversation, or between two that share one */
-	bool cached;  /* the responses say what was reused */
-	bool cut_off; /* a prompt was counted shorter than its parent, or not as much longer as it is */
-};
-
-/* Rules for these traces, and what else of a backend counts in them. */
-struct key {
-	struct render_rules rules;
-	bool anthropic, effort_in_prompt, truncates;
-};
 
 /* What is judged once, and the backends that it is judged for. */
 struct group {
-	struct key key;
+	struct candidate_key key;
 	struct backend members[ENGINES * TEMPLATES];
 	bool refuses[ENGINES * TEMPLATES];
 	size_t n;
@@ -40,139 +21,19 @@ struct group {
 
 struct work {
 	struct report *report;
-	struct features has;
+	struct candidate_features has;
 	struct group *groups;
 	size_t n;
 };
 
-struct head {
-	struct digest tools, system;
-	uint32_t lineage;
-	uint64_t ntools, tools_bytes;
-};
-
-static bool same(const struct digest *a, const struct digest *b)
-{
-	return memcmp(a, b, sizeof(*a)) == 0;
-}
-
-/* Can it make a difference in which order tools and system prompt stand? */
-static bool heads_matter(const struct head *a, const struct head *b)
-{
-	bool tools = same(&a->tools, &b->tools), system = same(&a->system, &b->system);
-	if (tools && system)
-		return false;
-	if (a->lineage == b->lineage || tools || system)
-		return true;
-	/* The same definitions in another order are of one size. */
-	return a->ntools == b->ntools && a->tools_bytes == b->tools_bytes;
-}
-
-static bool heads_vary(const struct report *r)
-{
-	struct head heads[HEADS_MAX];
-	size_t n = 0;
-
-	for (size_t i = 0; i < r->nexchanges; i++) {
-		const struct prompt *p = &r->exchanges[i].x->prompt;
-		struct head h = {.lineage = r->exchanges[i].lineage,
-				 .ntools = p->tools,
-				 .tools_bytes = p->kind_bytes[PART_TOOL]};
-		bool known = false;
-		if (p->has_tools)
-			h.tools = p->tools_fingerprint;
-		if (p->has_system)
-			h.system = p->system_fingerprint;
-		for (size_t k = 0; k < n; k++) {
-			if (heads_matter(&heads[k], &h))
-				return true;
-			known = known || heads[k].lineage == h.lineage;
-		}
-		if (known)
-			continue;
-		if (n == HEADS_MAX)
-			return true;
-		heads[n++] = h;
-	}
-	return false;
-}
-
-static uint64_t prompt_bytes(const struct prompt *p)
-{
-	uint64_t bytes = 0;
-	for (size_t i = 0; i < PART_KINDS; i++)
-		bytes += p->kind_bytes[i];
-	return bytes;
-}
-
-static void look(const struct report *r, struct features *f)
-{
-	*f = (struct features){.billing = r->billing_variants > 1, .cached = r->all.tokens.cached_of > 0};
-	for (size_t i = 0; i < r->ntraces; i++) {
-		for (size_t k = 0; k < r->traces[i].nparts; k++) {
-			const struct trace_part *p = &r->traces[i].parts[k];
-			f->tools = f->tools || p->kind == PART_TOOL;
-			f->turns = f->turns || (p->kind == PART_MESSAGE && p->role == ROLE_SYSTEM);
-			f->thinking = f->thinking || p->block == BLOCK_THINKING;
-			f->results = f->results || p->block == BLOCK_TOOL_RESULT;
-			f->text = f->text ||
-				  (p->kind == PART_MESSAGE && p->role == ROLE_USER && p->block != BLOCK_TOOL_RESULT);
-		}
-	}
-	f->heads = heads_vary(r);
-	for (size_t i = 0; i < r->nexchanges; i++) {
-		const struct report_exchange *e = &r->exchanges[i];
-		const struct report_exchange *parent = e->parent == LINEAGE_NONE ? NULL : &r->exchanges[e->parent];
-		if (!parent || e->basis != TOKENS_REPORTED || parent->basis != TOKENS_REPORTED)
-			continue;
-		uint64_t before = prompt_bytes(&parent->x->prompt), now = prompt_bytes(&e->x->prompt);
-		f->cut_off = f->cut_off || server_cut_off(parent->prompt, e->prompt, now > before ? now - before : 0);
-	}
-}
-
-/* Rules that come to the same for these traces become equal ones. */
-static struct key key_of(const struct features *has, const struct backend *b)
-{
-	struct key k = {.anthropic = has->cached && b->engine == ENGINE_ANTHROPIC,
-			.effort_in_prompt = has->cached && b->chat_template == TEMPLATE_GPT_OSS,
-			.truncates = has->cut_off && engine_truncates(b->engine)};
-	struct render_rules *r = &k.rules;
-
-	backend_rules(b, r);
-	r->block_tokens = COARSEST_BLOCK;
-	if (!has->billing)
-		r->billing = BILLING_KEPT;
-	if (!has->thinking)
-		r->thinking = THINKING_KEPT;
-	if (!has->text || !has->results)
-		r->text_before_tool_results = false;
-	if (!has->turns)
-		r->system_turns = TURNS_IN_PLACE;
-	/* Counted where it matters: such a prompt is laid out as if in place. */
-	if (r->system_turns == TURNS_REFUSED)
-		r->system_turns = TURNS_IN_PLACE;
-	if (!has->tools || (r->tools == TOOLS_AFTER_SYSTEM && !has->heads && r->system_turns != TURNS_HOISTED))
-		r->tools = TOOLS_BEFORE_SYSTEM;
-	return k;
-}
-
-static bool keys_equal(const struct key *a, const struct key *b)
-{
-	const struct render_rules *r = &a->rules, *s = &b->rules;
-	return r->tools == s->tools && r->system_turns == s->system_turns && r->billing == s->billing &&
-	       r->thinking == s->thinking && r->block_tokens == s->block_tokens &&
-	       r->text_before_tool_results == s->text_before_tool_results && a->anthropic == b->anthropic &&
-	       a->effort_in_prompt == b->effort_in_prompt && a->truncates == b->truncates;
-}
-
 static void add_candidate(struct work *w, const struct backend *b)
 {
-	struct key key = key_of(&w->has, b);
+	struct candidate_key key = candidate_key_of(&w->has, b);
 	struct render_rules rules;
 	size_t i = 0;
 
 	backend_rules(b, &rules);
-	while (i < w->n && !keys_equal(&w->groups[i].key, &key))
+	while (i < w->n && !candidate_keys_equal(&w->groups[i].key, &key))
 		i++;
 	if (i == w->n)
 		w->groups[w->n++] = (struct group){.key = key, .n = 0};
@@ -359,18 +220,25 @@ static void take_refusing_out(struct work *w, struct why_verdicts *out)
 /* Prompts with system turns that were answered. */
 static uint64_t answered_turns(struct report *r)
 {
+	const struct trace *last_trace = NULL;
+	size_t last = 0;
+	bool found = false; /* in the last one */
 	uint64_t n = 0;
 	for (size_t i = 0; i < r->nexchanges; i++) {
 		const struct report_exchange *e = &r->exchanges[i];
 		struct trace *t = &r->traces[e->trace];
 		const struct trace_prompt_part *parts;
-		size_t nparts;
+		size_t nparts, number = (size_t)(e->x - t->exchanges);
 		char error[256];
 		if (e->counts_only || e->x->response.status < 200 || e->x->response.status >= 300 ||
-		    trace_prompt(t, (size_t)(e->x - t->exchanges), &parts, &nparts, error, sizeof(error)) < 0)
+		    trace_prompt(t, number, &parts, &nparts, error, sizeof(error)) < 0)
 			continue;
-		bool found = false;
-		for (size_t k = 0; k < nparts && !found; k++) {
+		/* What both begin with need not be looked at again where it has none. */
+		size_t k = t == last_trace && !found ? trace_prompt_kept(t, number, last) : 0;
+		last_trace = t;
+		last = number;
+		found = false;
+		for (; k < nparts && !found; k++) {
 			const struct trace_part *p = &t->parts[parts[k].part];
 			found = p->kind == PART_MESSAGE && p->role == ROLE_SYSTEM;
 		}
@@ -385,7 +253,7 @@ int why_verdicts_build(struct report *report, struct why_verdicts *out, char *er
 	int result = 0;
 
 	*out = (struct why_verdicts){.n = 0};
-	look(report, &w.has);
+	candidate_features_of(report, &w.has);
 	w.groups = calloc(ENGINES * TEMPLATES, sizeof(*w.groups));
 	out->list = calloc(ENGINES * TEMPLATES, sizeof(*out->list));
 	out->refusing = calloc(ENGINES * TEMPLATES, sizeof(*out->refusing));

@@ -14,7 +14,14 @@ struct request_signs {
 	double behind_marker;       /* the share of the earlier prompt that stands behind its last cache_control */
 };
 
+/* What is known of the cache markers of parts and of the requests that were looked at last: each is read once. */
+struct request_memo;
+/* NULL: no memory. */
+struct request_memo *request_memo_new(const struct report *report);
+void request_memo_free(struct request_memo *memo);
+
 /* Where texts were not kept, nothing of them is claimed. Without `markers` only parameters are looked at. */
-void request_signs(const struct report *report, uint32_t old, uint32_t new, bool markers, struct request_signs *out);
+void request_signs(const struct report *report, struct request_memo *memo, uint32_t old, uint32_t new, bool markers,
+		   struct request_signs *out);
 
 #endif

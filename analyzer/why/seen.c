@@ -86,7 +86,7 @@ static size_t next(size_t i, size_t found, size_t n)
 	size_t behind = i + 1 - found, step = SEEN_STRIDE;
 	if (i + 1 >= n || behind < SEEN_STRIDE)
 		return i + 1;
-	while (step * SEEN_STRIDE < behind)
+	while (step * (SEEN_STRIDE / 2) < behind)
 		step *= 2;
 	i = (i / step + 1) * step;
 	return i < n ? i : n - 1;

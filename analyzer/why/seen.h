@@ -16,7 +16,7 @@ struct seen *seen_new(void);
  * known to have been there (those that it shares with the prompt before it): they cost nothing. model and server may be
  * NULL. Of a long new tail only some prefixes are kept, so that neither memory nor time grows with the square of a
  * conversation whose every prompt differs at its head; *bytes can then be short by up to SEEN_STRIDE pieces, or by a
- * thirty-second of the tail where that is more, and is never too long.
+ * sixteenth of the tail where that is more, and is never too long.
  * -1: no memory.
  */
 #define SEEN_STRIDE 64

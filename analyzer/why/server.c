@@ -101,9 +101,11 @@ static void look_between(const struct report *r, uint32_t from, uint32_t to, str
 	}
 }
 
-void server_learn(const struct report *r, struct server_memory *out)
+int server_learn(const struct report *r, struct server_memory *out)
 {
-	*out = (struct server_memory){0, 0, 0};
+	*out = (struct server_memory){.requests = request_memo_new(r)};
+	if (!out->requests)
+		return -1;
 	for (uint32_t i = 0; i < r->nexchanges; i++) {
 		const struct report_exchange *e = &r->exchanges[i];
 		if (e->cached != TOKENS_UNKNOWN && e->cached > out->longest)
@@ -120,6 +122,13 @@ void server_learn(const struct report *r, struct server_memory *out)
 		if (b.others && b.tokens + parent > out->tokens)
 			out->tokens = b.tokens + parent;
 	}
+	return 0;
+}
+
+void server_forget(struct server_memory *memory)
+{
+	request_memo_free(memory->requests);
+	*memory = (struct server_memory){.requests = NULL};
 }
 
 /* As many others as never before: slots count conversations. */
@@ -288,7 +297,7 @@ static const char *cause(const struct report *r, uint32_t exchange, const struct
 	struct request_signs signs;
 
 	look_between(r, e->parent, exchange, &between);
-	request_signs(r, e->parent, exchange, backend->engine == ENGINE_ANTHROPIC, &signs);
+	request_signs(r, memory->requests, e->parent, exchange, backend->engine == ENGINE_ANTHROPIC, &signs);
 	if (backend->engine == ENGINE_ANTHROPIC) {
 		if (pause > (signs.long_ttl ? TTL_LONG_NS : TTL_SHORT_NS))
 			return "ttl_expired";

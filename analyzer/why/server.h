@@ -20,6 +20,7 @@ struct server_memory {
 	uint64_t conversations; /* others that were served while a prefix stayed in the cache */
 	int64_t tokens;         /* theirs and its own */
 	int64_t longest;        /* most tokens that were ever reused */
+	struct request_memo *requests;
 };
 
 /*
@@ -30,7 +31,9 @@ struct server_memory {
 bool server_cut_off(int64_t tokens_before, int64_t tokens, uint64_t came);
 
 /* What the trace proves of the cache. Time linear in the requests and in how far apart a conversation's own stand. */
-void server_learn(const struct report *report, struct server_memory *out);
+/* -1: no memory. server_forget in either case. */
+int server_learn(const struct report *report, struct server_memory *out) __attribute__((warn_unused_result));
+void server_forget(struct server_memory *memory);
 
 /*
  * Never NULL. `exchange` has a parent and reported tokens. *cache_tokens becomes what the cache seems to hold where it

@@ -354,7 +354,7 @@ int why_build_by(struct report *report, const struct backend *backend, const str
 
 	*out = (struct why){.backend = *backend, .rules = *rules, .recognised = recognised};
 	bool ready = views_init(&j.views, report, rules) == 0 && clients_init(&j.clients, report) == 0;
-	server_learn(report, &j.memory);
+	ready = server_learn(report, &j.memory) == 0 && ready;
 	out->requests = calloc(report->nexchanges + 1, sizeof(*out->requests));
 	j.last = calloc(lineages + 1, sizeof(*j.last));
 	j.spare = calloc(lineages + 1, sizeof(*j.spare));
@@ -380,6 +380,7 @@ int why_build_by(struct report *report, const struct backend *backend, const str
 	seen_free(j.seen);
 	across_free(j.across);
 	clients_release(&j.clients);
+	server_forget(&j.memory);
 	views_release(&j.views);
 	if (!ready) {
 		snprintf(error, error_bytes, "out of memory");

@@ -22,12 +22,13 @@ WORDS = "cache prefix token parser socket buffer thread kernel branch commit mod
 SHAPES = ("agent",     # nothing changes
           "billing",   # the attribution block does, in front of the system prompt
           "reminder",  # a reminder in the first user message does
+          "lost",      # nothing does, and the answers say that nothing was cached
           "chat",      # nothing; a turn is thinking, an answer and the user's next question
           "early",     # the first tool result does
           "middle",    # a tool result half way up the conversation does, another one each turn
           "window",    # once the session is half over, a turn goes at the front for each that comes
           "tool",      # the definition of a tool does
-          "grown")     # a tool comes with every tenth turn
+          "grown")     # every ten turns a tool comes, or goes again
 
 # (name, shape, arguments): TRACE stands for the file.
 CASES = (("why, no miss", "agent", ["why", "--json", "--engine", "llama.cpp", "TRACE"]),
@@ -40,7 +41,7 @@ CASES = (("why, no miss", "agent", ["why", "--json", "--engine", "llama.cpp", "T
          ("why, window", "window", ["why", "--json", "--engine", "llama.cpp", "TRACE"]),
          ("why, tool changed", "tool", ["why", "--json", "--engine", "llama.cpp", "TRACE"]),
          ("why, tools grown", "grown", ["why", "--json", "--engine", "llama.cpp", "TRACE"]),
-         ("why, Anthropic, reminder", "reminder", ["why", "--json", "--engine", "anthropic", "TRACE"]),
+         ("why, Anthropic's cache loses", "lost", ["why", "--json", "--engine", "anthropic", "TRACE"]),
          ("why, thinking dropped", "chat", ["why", "--json", "--engine", "sglang+qwen3", "TRACE"]),
          ("why, tools move", "chat", ["why", "--json", "--engine", "llama.cpp+mistral", "TRACE"]),
          ("report", "agent", ["report", "--json", "TRACE"]),
@@ -68,6 +69,7 @@ class Trace:
         self.segments = []
         self.sizes = {"tool": 0, "system": 0, "message": 0}
         self.bodies = 0
+        self.cached = None
         self.line({"type": "header", "version": 1, "program": "bench", "run_id": "0" * 32,
                    "clock": {"monotonic_ns": 1, "realtime_ns": 1795473181000000000, "realtime": "2026-11-23T22:33:01Z"},
                    "command": ["bench"], "command_words": 1, "cwd": "/", "capture_mode": "preload", "content": "full"})
@@ -149,7 +151,7 @@ class Trace:
                                 "streamed": True, "error": None, "id": f"m{self.bodies}", "model": "local",
                                 "engine": None, "stop_reason": "tool_use",
                                 "usage": {"input_tokens": len(body) // 4, "output_tokens": 20,
-                                          "cache_read_input_tokens": None, "cache_creation_input_tokens": None,
+                                          "cache_read_input_tokens": self.cached, "cache_creation_input_tokens": None,
                                           "reasoning_tokens": None},
                                 "usage_start": None, "usage_end": None, "timings": None, "events": 20,
                                 "content_deltas": 13, "text_bytes": 60, "arrivals": [], "arrivals_cut": False,
@@ -181,6 +183,7 @@ def write(path, shape, turns, context):
     """A head that stays but for what the shape says, as many messages as there were turns. Returns the last body's size."""
     rng = random.Random(7)
     t = Trace(path)
+    t.cached = 0 if shape == "lost" else None
     per_turn = max((context - 140_000) // turns - 400, 200)
     t.literal('{"model":"local","tools":[')
     for n in range(20):
@@ -212,8 +215,11 @@ def write(path, shape, turns, context):
             messages -= 3
         if turn and shape == "tool":
             t.part("tool", None, "tool", tool(0, f"{prose(rng, 4500)} {turn}"), at=1)
-        if turn % 10 == 1 and shape == "grown":
+        if turn % 20 == 10 and shape == "grown":
             t.part("tool", None, "tool", tool(20 + turn, prose(rng, 300)), before=3)
+        if turn and turn % 20 == 0 and shape == "grown":
+            t.sizes["tool"] -= len(t.items[3][1])
+            t.splice(3, 5, [])
         if turn and shape == "chat":
             t.literal(",")
             t.message("assistant", ("thinking", {"type": "thinking", "thinking": prose(rng, 300), "signature": ""}),
