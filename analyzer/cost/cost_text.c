@@ -65,9 +65,13 @@ static void backends(const struct cost *c, struct buf *to)
 		units_text(to, b->model, 40, false);
 		buf_puts(to, " at ");
 		units_text(to, b->peer, 40, false);
-		buf_printf(to, ": prefill %s tokens (%zu requests of %s to %s, off by %.0f%%)\n",
-			   units_rate(t > 0 ? m->n_max / t : NAN, rate), m->points, units_count((int64_t)m->n_min, low),
-			   units_count((int64_t)m->n_max, high), ceil(m->residual * 100));
+		if (t > 0)
+			buf_printf(to, ": prefill %s tokens", units_rate(m->n_max / t, rate));
+		else
+			buf_puts(to, ": prefill does not grow with the tokens");
+		buf_printf(to, " (%zu requests of %s to %s, off by %.0f%%)\n", m->points,
+			   units_count((int64_t)m->n_min, low), units_count((int64_t)m->n_max, high),
+			   ceil(m->residual * 100));
 		shown++;
 	}
 }

@@ -74,6 +74,21 @@ t.ok("were prefilled again although the model had seen them" in " ".join(text.sp
      "A prefix cache that holds saves" in " ".join(text.split()) and "Where the time went" in text, "the text says it", text)
 text = t.command([lib.KVSCOPE, "report", held.trace], env=NOTHING).out
 t.ok("The prefix cache held." in " ".join(text.split()), "and that all is well", text)
+
+
+def flat(line):
+    """As if every prompt had been read in 2 ms."""
+    x = json.loads(line)
+    if x["type"] == "exchange":
+        first = x["times_ns"]["request_end"] + 2000000
+        x["times_ns"] |= dict.fromkeys(("first_byte", "headers", "message_start", "first_content"), first)
+    return json.dumps(x) + "\n"
+
+
+path = t.path("flat.jsonl")
+path.write_text("".join(map(flat, thrash.trace.read_text().splitlines())))
+text = t.command([lib.KVSCOPE, "report", path], env=NOTHING).out
+t.ok("prefill does not grow with the tokens (15 requests" in text, "where no rate can be told, none is", text)
 why = json.loads(t.command([lib.KVSCOPE, "why", "--engine", "vllm", "--json", thrash.trace]).out)
 lost_seconds = sum(m["seconds_lost"] or 0 for m in why["misses"])
 t.ok(near(lost_seconds, lost["seconds"]["re_prefill"], 0.05), "the misses share out the seconds",
