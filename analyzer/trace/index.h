@@ -126,7 +126,6 @@ bool line_read_text(const cJSON *object, struct buf *out);
 
 /* items.c: the list of an exchange that has a request body, valid until the next call. NULL: no memory. */
 struct item_list *index_items(struct trace *t, uint32_t exchange);
-void item_list_release(struct item_list *list);
 
 /* rebuild.c */
 void index_release_rebuilt(struct trace_index *in, size_t nparts);

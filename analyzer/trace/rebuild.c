@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Texts of parts and bodies, put together from deltas. */
-#include "trace/index.h"
+#include "trace/item_list.h"
 
 #include <errno.h>
 #include <stdlib.h>
