@@ -69,6 +69,8 @@ const struct mock_profile mock_profile_ollama = {
 			.cache = {MOCK_LLAMACPP_CACHE, .ttl_s = 300},
 		},
 	.switches = switches,
+	/* Of templates that print .System, which nearly all do. */
+	.rendering = {.system_turns = SYSTEM_TURNS_HOIST},
 	.overflow = OVERFLOW_DROPS_OLD,
 	.spare = 1,
 	.at_start = {.input = INPUT_WHOLE, .output = true},
