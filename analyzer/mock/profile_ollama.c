@@ -69,7 +69,7 @@ const struct mock_profile mock_profile_ollama = {
 			.cache = {MOCK_LLAMACPP_CACHE, .ttl_s = 300},
 		},
 	.switches = switches,
-	/* Of templates that print .System, which nearly all do. */
+	/* With a template that prints .System. */
 	.rendering = {.system_turns = SYSTEM_TURNS_HOIST},
 	.overflow = OVERFLOW_DROPS_OLD,
 	.spare = 1,
