@@ -125,11 +125,9 @@ bodies = []
 for _ in range(6):
     bodies.append(growing.request())
     growing.work()
-script = t.path("growing.json")
-script.write_text(json.dumps([("s1", None, body) for body in bodies]))
-with t.mock(*lib.FAST) as mock:
-    session = t.run(["python3", lib.CLIENTS / "sessions.py", mock.url, script]).trace
-    sizes = [e["prompt_tokens"] for e in mock.bodies()]
+captured = t.capture([("s1", None, body) for body in bodies])
+session = captured.trace
+sizes = [u["input_tokens"] + u["cache_read_input_tokens"] for u in (x["response"]["usage"] for x in captured.exchanges())]
 for context, whole in ((sizes[0] - 100, 0), (sizes[3] - 50, 3), (sizes[5] * 2, 6)):
     with t.mock(*lib.FAST, "--engine", "ollama", "--flag", f"OLLAMA_CONTEXT_LENGTH={context}") as mock:
         run = t.command([lib.KVSCOPE, "replay", "--json", "--prefill-only", "-b", mock.url, "-n", "1", "--arms", "off,asis", session], env=ENV)
